@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Kind classifies an error by what the caller can do about it. A Kind is
@@ -136,6 +137,8 @@ type Failure struct {
 	Exit    string   // "exit status 3", "signal: killed", "out of memory (limit 128 MiB)"; "" if it runs
 	Limit   string   // the limit that was hit, "memory=128Mi"; "" if none
 	Err     error    // underlying error for logs; may be nil
+
+	RetryAfter time.Duration // when trying again may help; 0 if unknown
 }
 
 // MaxFailureOutput is the largest number of output lines a Failure carries.

@@ -1,0 +1,234 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"rouse.dev/rouse/internal/fn"
+)
+
+// Try takes a slot of a ready instance with a kept-alive connection, or
+// returns nil at once: call Admit then. id tags what the instance prints.
+func (p *Pool) Try(rev *fn.RevisionRef, id fn.CallID) *Slot {
+	if g := p.find(rev); g != nil {
+		return g.try(id)
+	}
+	return nil
+}
+
+// Admit takes a slot for one call: of a ready instance, else of a thawed one,
+// else it holds the call while one is started. ctx bounds the wait; its cause
+// is reported. The error is a *fn.Failure.
+func (p *Pool) Admit(ctx context.Context, rev *fn.RevisionRef, id fn.CallID) (*Slot, error) {
+	// An instance can die between being picked and being dialled; more than a
+	// few such deaths in a row are the function's own doing.
+	const most = 4
+	var last error
+	for range most {
+		if p.closing.Load() {
+			return nil, shuttingDown()
+		}
+		g, err := p.open(ctx, rev)
+		if err != nil {
+			return nil, cannotLoad(rev, err)
+		}
+		s, again, err := g.admit(ctx, id)
+		if !again {
+			return s, err
+		}
+		if err != nil {
+			last = err
+		}
+	}
+	if last != nil {
+		return nil, last
+	}
+	return nil, shuttingDown()
+}
+
+func cannotLoad(rev *fn.RevisionRef, err error) *fn.Failure {
+	if f, ok := errors.AsType[*fn.Failure](err); ok {
+		return f
+	}
+	return &fn.Failure{
+		Kind: fn.KindOf(err), Phase: fn.PhaseRoute, Cause: "no-revision", Err: err,
+		Message: fmt.Sprintf("revision %d of %s cannot be loaded", rev.Number, rev.Ref), Hint: fn.Hint(err),
+	}
+}
+
+// Warm starts instances until n of rev are ready, and returns nil then, or the
+// first failure of a start. With n 0 it returns at once.
+func (p *Pool) Warm(ctx context.Context, rev fn.RevisionRef, n int) error {
+	if n <= 0 {
+		return nil
+	}
+	for {
+		g, err := p.open(ctx, &rev)
+		if err != nil {
+			return cannotLoad(&rev, err)
+		}
+		again, err := g.warm(ctx, n)
+		if !again {
+			return err
+		}
+	}
+}
+
+func (g *group) warm(ctx context.Context, n int) (again bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := g.lastFail
+	g.notBefore = time.Time{} // somebody asks: try now
+	for {
+		switch {
+		case g.gone:
+			return true, nil
+		case g.p.closing.Load():
+			return false, shuttingDown()
+		case g.lastFail != before:
+			return false, g.lastFail
+		}
+		if g.liveLocked()-g.starting >= min(n, g.maxLocked()) {
+			return false, nil
+		}
+		g.lastUse = time.Now()
+		g.ensureLocked(min(n, g.maxLocked()), g.lastUse)
+		changed := g.changed
+		g.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		g.mu.Lock()
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+	}
+}
+
+// Pin keeps at least n instances of rev whatever the traffic, in the
+// background; 0 lets it go to zero again.
+func (p *Pool) Pin(ctx context.Context, rev fn.RevisionRef, n int) error {
+	if n == 0 && p.find(&rev) == nil {
+		return nil
+	}
+	for {
+		g, err := p.open(ctx, &rev)
+		if err != nil {
+			return err
+		}
+		if g.setPin(n) {
+			return nil
+		}
+	}
+}
+
+func (g *group) setPin(n int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gone {
+		return false
+	}
+	g.pin, g.retired = n, false
+	g.ensureLocked(n, time.Now())
+	return true
+}
+
+// Limit drains instances of rev beyond n at once: the downward half of
+// "scale --replicas".
+func (p *Pool) Limit(rev fn.RevisionRef, n int) {
+	g := p.find(&rev)
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shrinkLocked(n)
+}
+
+// Retire lets the instances of a revision that takes no new traffic finish
+// their calls and end.
+func (p *Pool) Retire(rev fn.RevisionRef) {
+	g := p.find(&rev)
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pin, g.retired = 0, true
+	if len(g.waiters) == 0 {
+		g.shrinkLocked(0)
+	}
+}
+
+// shrinkLocked drains instances until n live: idle ones first.
+func (g *group) shrinkLocked(n int) {
+	extra := g.liveLocked() - g.starting - n
+	if extra <= 0 {
+		return
+	}
+	live := slices.DeleteFunc(slices.Clone(g.insts), func(i *instance) bool { return i.state == draining })
+	slices.SortFunc(live, func(a, b *instance) int { return a.calls - b.calls })
+	for _, i := range live[:extra] {
+		i.drainLocked()
+	}
+	g.changedLocked()
+}
+
+// Stats describes one active revision.
+type Stats struct {
+	Revision  fn.RevisionRef
+	Instances []InstanceStats
+	Starting  int
+	InFlight  int         // calls in instances
+	Held      int         // calls waiting
+	Failure   *fn.Failure // why the last start or instance failed; nil if none, or if calls succeeded since
+}
+
+// InstanceStats describes one instance.
+type InstanceStats struct {
+	ID     string
+	State  string // "ready", "busy", "frozen", "draining"
+	Calls  int
+	Began  time.Time
+	Memory int64 // bytes; 0 if unknown
+}
+
+// Stats returns the active revisions, in no particular order. ref limits it
+// to one function unless it is zero.
+func (p *Pool) Stats(ref fn.Ref) []Stats {
+	var all []Stats
+	for _, g := range p.groups() {
+		if ref == (fn.Ref{}) || g.rev.Ref == ref {
+			all = append(all, g.stats())
+		}
+	}
+	return all
+}
+
+func (g *group) stats() Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := Stats{Revision: g.rev, Starting: g.starting, InFlight: g.inflight, Held: len(g.waiters)}
+	if g.fails > 0 {
+		s.Failure = g.lastFail
+	}
+	for _, i := range g.insts {
+		s.Instances = append(s.Instances, InstanceStats{ID: i.id, State: i.word(), Calls: i.calls, Began: i.began})
+	}
+	return s
+}
+
+// word is the state as users see it.
+func (i *instance) word() string {
+	switch {
+	case i.state == ready && i.calls > 0:
+		return "busy"
+	case i.state == freezing || i.state == thawing:
+		return frozen.String()
+	}
+	return i.state.String()
+}
