@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"rouse.dev/rouse/internal/engine"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -164,6 +165,23 @@ func (p *Pool) Retire(rev fn.RevisionRef) {
 	}
 }
 
+// Forget ends every instance of a revision that was never put to use, and
+// whatever is remembered of its failures.
+func (p *Pool) Forget(rev fn.RevisionRef) {
+	g := p.find(&rev)
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gone, g.pin, g.retired = true, 0, true
+	g.failWaitersLocked(shuttingDown())
+	for _, i := range g.insts {
+		i.stopLocked()
+	}
+	p.forget(g)
+}
+
 // shrinkLocked drains instances until n live: idle ones first.
 func (g *group) shrinkLocked(n int) {
 	extra := g.liveLocked() - g.starting - n
@@ -191,10 +209,11 @@ type Stats struct {
 // InstanceStats describes one instance.
 type InstanceStats struct {
 	ID     string
-	State  string // "ready", "busy", "frozen", "draining"
-	Calls  int
-	Began  time.Time
-	Memory int64 // bytes; 0 if unknown
+	State  string                       // "ready", "busy", "frozen", "draining"
+	Calls  int                          // in hand
+	Served int64                        // finished
+	Began  time.Time                    //
+	Usage  func() (engine.Usage, error) // asks the host; nil if the engine cannot tell
 }
 
 // Stats returns the active revisions, in no particular order. ref limits it
@@ -217,7 +236,11 @@ func (g *group) stats() Stats {
 		s.Failure = g.lastFail
 	}
 	for _, i := range g.insts {
-		s.Instances = append(s.Instances, InstanceStats{ID: i.id, State: i.word(), Calls: i.calls, Began: i.began})
+		is := InstanceStats{ID: i.id, State: i.word(), Calls: i.calls, Served: i.served, Began: i.began}
+		if m, ok := i.box.(engine.Meter); ok {
+			is.Usage = m.Usage
+		}
+		s.Instances = append(s.Instances, is)
 	}
 	return s
 }

@@ -42,7 +42,7 @@ type instance struct {
 	idleSince time.Time // when calls last became 0
 	stopping  bool      // we asked it to end
 	dead      bool      // its process is gone
-	served    bool      // has finished a call
+	served    int64     // calls finished
 	sole      bool      // call is the only one in hand
 	call      fn.CallID // the call in hand, if sole
 }
@@ -129,7 +129,7 @@ func (g *group) started(i *instance, first *Slot) {
 	i.idleSince = time.Now()
 	i.idle = append(i.idle, first)
 	g.insts = append(g.insts, i)
-	if g.p.closing.Load() {
+	if g.gone || g.p.closing.Load() {
 		i.stopLocked()
 	}
 	g.dispatchLocked()
@@ -206,7 +206,7 @@ func (g *group) exited(i *instance) {
 	now := time.Now()
 	if joined && !expected {
 		g.lastFail = g.exitFailure(i, exit, fn.PhaseRun)
-		if !i.served {
+		if i.served == 0 {
 			g.failedLocked(g.lastFail, now)
 		}
 	}

@@ -34,7 +34,7 @@ func (s *Slot) Release(reuse bool) {
 	g.inflight--
 	i.sole = false
 	if reuse {
-		i.served = true
+		i.served++
 		g.fails = 0
 		if i.dead || i.stopping {
 			s.close()
