@@ -1,0 +1,59 @@
+package pebble
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// diskFormat is the format of the database's files. It is raised by hand,
+// because a server of an older version cannot open a newer format.
+const diskFormat = pebble.FormatValueSeparation
+
+func options(c Config, fs vfs.FS) *pebble.Options {
+	return &pebble.Options{
+		FS:                          fs,
+		FormatMajorVersion:          diskFormat,
+		CacheSize:                   c.Cache,
+		MemTableSize:                c.MemTable,
+		MemTableStopWritesThreshold: 4,
+		MaxOpenFiles:                256,
+		LBaseMaxBytes:               16 << 20,
+		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 1 },
+		Logger:                      logger{c.Log},
+		EventListener:               listener(c.Log),
+	}
+}
+
+// logger passes the database's words on. They are for developers: debug.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Infof(format string, args ...any) {
+	l.log.Debug("store engine", "detail", fmt.Sprintf(format, args...))
+}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("store engine", "detail", fmt.Sprintf(format, args...))
+}
+
+// Fatalf is called where the database cannot go on and must not return: going on
+// could lose what was acknowledged, ending the process cannot.
+func (l logger) Fatalf(format string, args ...any) {
+	detail := fmt.Sprintf(format, args...)
+	l.log.Error("store engine cannot go on", "detail", detail)
+	panic("store engine cannot go on: " + detail)
+}
+
+// listener reports what an operator cares about.
+func listener(log *slog.Logger) *pebble.EventListener {
+	l := &pebble.EventListener{
+		BackgroundError: func(err error) { log.Warn("store maintenance failed, it is tried again", "error", err) },
+		DataCorruption:  func(i pebble.DataCorruptionInfo) { log.Error("store is damaged", "detail", i.String()) },
+		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { log.Warn("store writes wait for the disk", "reason", i.Reason) },
+		WriteStallEnd:   func() { log.Info("store writes go on") },
+	}
+	l.EnsureDefaults(nil) // what is not set above is not reported
+	return l
+}
