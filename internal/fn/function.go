@@ -32,6 +32,7 @@ type Function struct {
 	Ref
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+	Spec        Spec              `json:"spec"`               // the intent: that of the revision deployed, or rolled back to, last
 	Latest      int               `json:"latest"`             // highest revision number ever given out; numbers are never reused
 	Traffic     []Target          `json:"traffic,omitempty"`  // empty while no revision has become ready
 	Replicas    *int              `json:"replicas,omitempty"` // set by "scale --replicas": overrides Scale.Min until the next deploy

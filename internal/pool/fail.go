@@ -75,8 +75,16 @@ func (g *group) gaveUp(ctx context.Context, began time.Time) *fn.Failure {
 	return f
 }
 
+// endedByUs reports whether a start's context ended because the pool does.
+func endedByUs(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errStartDeadline)
+}
+
 // cannotStart explains an engine that refused to start an instance.
 func (g *group) cannotStart(ctx context.Context, err error) *fn.Failure {
+	if endedByUs(ctx) {
+		return shuttingDown()
+	}
 	f := &fn.Failure{
 		Kind: fn.Unavailable, Phase: fn.PhaseStart, Cause: "cannot-start", Err: err,
 		Message: fmt.Sprintf("%s cannot be started", g.rev.Ref), Hint: fn.Hint(err),
@@ -97,6 +105,9 @@ func (g *group) neverReady(ctx context.Context, i *instance, cause error) *fn.Fa
 		f := g.exitFailure(i, i.box.Exit(), fn.PhaseInit)
 		f.Kind = fn.Unavailable
 		return f
+	}
+	if endedByUs(ctx) {
+		return shuttingDown()
 	}
 	limit := g.launch.Policy.Limits.Start
 	where := "did not answer"
@@ -134,14 +145,9 @@ func (g *group) exitFailure(i *instance, exit engine.Exit, phase fn.Phase) *fn.F
 }
 
 // explain says why a call on i broke off with err.
-func (g *group) explain(i *instance, err error, phase fn.Phase) *fn.Failure {
-	const settle = 250 * time.Millisecond // a connection breaks a little before its process is reaped
-	t := time.NewTimer(settle)
-	defer t.Stop()
-	select {
-	case <-i.box.Done():
+func (g *group) explain(ctx context.Context, i *instance, err error, phase fn.Phase) *fn.Failure {
+	if i.endsSoon(ctx) {
 		return g.exitFailure(i, i.box.Exit(), phase)
-	case <-t.C:
 	}
 	return &fn.Failure{
 		Kind: fn.Failed, Phase: phase, Cause: "broken-connection", Err: err,

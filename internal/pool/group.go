@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/scale"
 )
 
 // group is the live side of one revision. A revision without instances, held
@@ -22,7 +23,6 @@ type group struct {
 	starting  int           // instances being made
 	waiters   []*waiter     // held calls, first come first served
 	inflight  int           // slots in use
-	arrivals  int           // calls since the last scale sample
 	pin       int           // instances to keep whatever the traffic
 	retired   bool          // takes no new traffic: idle instances go at once
 	lastUse   time.Time     // last time a call came or went
@@ -30,6 +30,13 @@ type group struct {
 	fails     int           // starts and early exits that failed since the last success
 	notBefore time.Time     // no start before this moment: crash-loop back-off
 	lastFail  *fn.Failure   // why the last start or instance failed
+
+	// what the scale decider is told at the next sample
+	load, samples int         // sum of calls in hand and held at each tick; number of ticks
+	arrivals      int         // calls since the last sample
+	bursts        int         // instances started on the spot since then
+	scaler        scale.State // what the decider remembers
+	nextScale     time.Time
 }
 
 // waiter is a held call. granted is guarded by the group's mu.
@@ -196,11 +203,11 @@ func (g *group) growLocked(now time.Time) {
 			live++
 		}
 	}
-	demand -= g.starting * per
-	if demand <= 0 || now.Before(g.notBefore) {
+	if demand -= g.starting * per; demand <= 0 || now.Before(g.notBefore) {
 		return
 	}
-	n := min((demand+per-1)/per, g.maxLocked()-live-g.starting)
+	n := scale.Burst((live+g.starting)*per, demand, per, live, g.starting, g.maxLocked())
+	g.bursts += n
 	for range n {
 		g.startLocked()
 	}

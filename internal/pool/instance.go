@@ -141,15 +141,36 @@ func (g *group) notReady(ctx context.Context, i *instance, cause error) {
 	g.mu.Lock()
 	i.stopping = true
 	g.mu.Unlock()
-	select {
-	case <-i.box.Done(): // it ended by itself: its exit is the reason
+	if i.endsSoon(ctx) { // by itself: its exit is the reason
 		cause = nil
-	default:
+	} else {
 		// The program is stuck: no grace. Its end must be waited for even if
 		// we are shutting down.
 		_ = i.box.Stop(context.WithoutCancel(ctx), 0)
 	}
 	g.startFailed(i, g.neverReady(ctx, i, cause))
+}
+
+// settle is how long after its connections an instance's end may be seen.
+const settle = 250 * time.Millisecond
+
+// endsSoon reports whether the instance has ended, or does within settle and
+// ctx.
+func (i *instance) endsSoon(ctx context.Context) bool {
+	t := time.NewTimer(settle)
+	defer t.Stop()
+	select {
+	case <-i.box.Done():
+		return true
+	case <-ctx.Done():
+	case <-t.C:
+	}
+	select {
+	case <-i.box.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // startFailed notes a failed start: calls that nobody else can serve fail

@@ -69,8 +69,8 @@ func (s *Slot) Redial(ctx context.Context) error {
 
 // Explain says why a call broke off: the instance's own end if it ended,
 // otherwise err. It may wait a moment for the end to be known.
-func (s *Slot) Explain(err error, phase fn.Phase) *fn.Failure {
-	return s.inst.g.explain(s.inst, err, phase)
+func (s *Slot) Explain(ctx context.Context, err error, phase fn.Phase) *fn.Failure {
+	return s.inst.g.explain(ctx, s.inst, err, phase)
 }
 
 func (s *Slot) close() {
@@ -86,7 +86,7 @@ func (g *group) connect(ctx context.Context, i *instance, kind fn.StartKind, beg
 	if s == nil {
 		s = &Slot{Instance: i.id, inst: i}
 		if err := s.Redial(ctx); err != nil {
-			fail := s.Explain(err, fn.PhaseInit)
+			fail := s.Explain(ctx, err, fn.PhaseInit)
 			s.Release(false)
 			if ctx.Err() != nil {
 				return nil, false, g.gaveUp(ctx, began)

@@ -5,10 +5,11 @@ import (
 
 	"rouse.dev/rouse/internal/engine"
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/scale"
 )
 
 const (
-	scaleEvery   = 2 * time.Second  // how often a group's size is decided on
+	scaleEvery   = 2 * time.Second  // how often a group's size is decided on, at least
 	parkedAtMost = 30 * time.Second // an idle connection is closed after this
 	portParked   = 2 * time.Second  // … of a program that may close it by itself
 	forgetAfter  = time.Minute      // a failed group is remembered this long past its back-off
@@ -37,10 +38,8 @@ func (g *group) sweep(now time.Time) {
 	}
 	if len(g.waiters) > 0 { // a back-off may be over
 		g.growLocked(now)
-	} else if g.pin > 0 && !g.p.closing.Load() {
-		g.ensureLocked(g.pin, now)
 	}
-	g.reapLocked(now)
+	g.scaleLocked(now)
 }
 
 // emptyLocked reports whether nothing is left to keep the group for.
@@ -77,21 +76,37 @@ func (s *Slot) stale() bool {
 	return s.inst.g.launch.Program.Listen == fn.ListenPort && time.Since(s.parked) > portParked
 }
 
-// reapLocked ends instances that have been idle for long.
-func (g *group) reapLocked(now time.Time) {
-	after := g.launch.Policy.Scale.Idle
-	if g.retired {
-		after = 0
+// scaleLocked asks the decider how many instances there should be, and moves
+// towards that. A retired group only empties.
+func (g *group) scaleLocked(now time.Time) {
+	if g.retired && len(g.waiters) == 0 {
+		g.shrinkLocked(0)
+		return
 	}
-	live := g.liveLocked()
-	for _, i := range g.insts {
-		if live <= g.pin || len(g.waiters) > 0 {
-			return
-		}
-		if (i.state == ready || i.state == frozen) && i.calls == 0 && now.Sub(i.idleSince) >= after {
-			i.drainLocked()
-			live--
-		}
+	g.load += g.inflight + len(g.waiters)
+	g.samples++
+	if now.Before(g.nextScale) || g.p.closing.Load() {
+		return
+	}
+	params := scale.For(g.launch.Policy.Scale, nil)
+	params.Min = max(params.Min, g.pin)
+	params.Max = g.maxLocked()
+	next, d := scale.Decide(now, params, g.scaler, scale.Sample{
+		Concurrency: float64(g.load) / float64(g.samples), Requests: g.arrivals, Started: g.bursts,
+		Running: g.liveLocked() - g.starting, Starting: g.starting,
+	})
+	g.scaler, g.nextScale = next, now.Add(scaleEvery)
+	if d.Again > 0 && d.Again < scaleEvery {
+		g.nextScale = now.Add(d.Again)
+	}
+	g.load, g.samples, g.arrivals, g.bursts = 0, 0, 0, 0
+	want := d.Want
+	if g.fails > 0 { // do not feed a crash loop nobody asks for
+		want = g.pin
+	}
+	g.ensureLocked(want, now)
+	if len(g.waiters) == 0 {
+		g.shrinkLocked(d.Want)
 	}
 }
 

@@ -1,0 +1,306 @@
+package archtest
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "rouse.dev/rouse"
+
+// pkg is what "go list" says of a package of ours.
+type pkg struct {
+	ImportPath, Dir       string
+	GoFiles, TestGoFiles  []string
+	XTestGoFiles, Imports []string
+}
+
+// area is the package's path below the module: "internal/pool", "api".
+func (p pkg) area() string { return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/") }
+
+// ours returns the imports that are packages of this module, as areas.
+func (p pkg) ours() []string {
+	var out []string
+	for _, i := range p.Imports {
+		if strings.HasPrefix(i, module+"/") {
+			out = append(out, strings.TrimPrefix(i, module+"/"))
+		}
+	}
+	return out
+}
+
+func load(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports", module+"/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("reading go list: %v", err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list found %d packages only: the rules would hold of nothing", len(all))
+	}
+	return all
+}
+
+// layers is the house from the ground up: a package may import packages of
+// its own layer or below, never above. A folder not named here takes the layer
+// of the longest prefix that is.
+var layers = [][]string{
+	{"api", "internal/fn", "internal/wire", "internal/memnet", "internal/archtest"},
+	{"client", "internal/route", "internal/scale", "internal/conf", "internal/auth", "internal/manifest", "internal/watchdog", "templates"},
+	{"internal/engine", "internal/store", "internal/logs", "internal/observe", "internal/datadir"},
+	{"internal/build", "internal/pool"},
+	{"internal/control", "internal/gateway"},
+	{"internal/dialect", "internal/cli"},
+	{"internal/app"},
+	{"cmd", "test"},
+}
+
+func layerOf(area string) int {
+	best, at := "", -1
+	for n, names := range layers {
+		for _, name := range names {
+			if (area == name || strings.HasPrefix(area, name+"/")) && len(name) > len(best) {
+				best, at = name, n
+			}
+		}
+	}
+	return at
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, p := range load(t) {
+		at := layerOf(p.area())
+		if at < 0 {
+			t.Errorf("%s has no layer: name its folder in layers, at the lowest place that works", p.area())
+			continue
+		}
+		for _, i := range p.ours() {
+			if layerOf(i) > at {
+				t.Errorf("%s imports %s, which lies above it", p.area(), i)
+			}
+		}
+	}
+}
+
+// adapters implement a port. Only app may import them, besides their own
+// sub-packages.
+var adapters = []string{"internal/engine/process", "internal/store/pebble", "internal/store/memory"}
+
+func TestOnlyAppImportsAdapters(t *testing.T) {
+	for _, p := range load(t) {
+		for _, i := range p.ours() {
+			for _, a := range adapters {
+				own := p.area() == a || strings.HasPrefix(p.area(), a+"/")
+				if (i == a || strings.HasPrefix(i, a+"/")) && !own && p.area() != "internal/app" && !strings.HasPrefix(p.area(), "test/") {
+					t.Errorf("%s imports the adapter %s; only internal/app may", p.area(), i)
+				}
+			}
+		}
+	}
+}
+
+// forbidden says what must not depend on what although the layers would
+// allow it, and why.
+var forbidden = []struct{ from, to, why string }{
+	{"internal/gateway", "internal/dialect", "the data path knows no dialect"},
+	{"internal/gateway", "internal/control", "the data path uses route and pool only"},
+	{"internal/dialect", "internal/gateway", "a dialect translates, it does not serve calls"},
+	{"internal/cli", "internal/control", "the CLI talks through client only"},
+	{"internal/cli", "internal/engine", "the CLI talks through client only"},
+	{"internal/cli", "internal/pool", "the CLI talks through client only"},
+	{"internal/cli", "internal/store", "the CLI talks through client only"},
+	{"internal/store", "internal/engine", "state does not run anything"},
+	{"internal/engine", "internal/store", "an engine keeps no state of its own"},
+	{"client", "internal", "client is public: it may use api only"},
+	{"api", "internal", "api is public and stands alone"},
+}
+
+func TestForbiddenImports(t *testing.T) {
+	for _, p := range load(t) {
+		for _, rule := range forbidden {
+			if p.area() != rule.from && !strings.HasPrefix(p.area(), rule.from+"/") {
+				continue
+			}
+			for _, i := range p.ours() {
+				if i == rule.to || strings.HasPrefix(i, rule.to+"/") {
+					t.Errorf("%s imports %s: %s", p.area(), i, rule.why)
+				}
+			}
+		}
+	}
+}
+
+// pure packages are decided without I/O: no network, files, processes.
+var pure = []string{"internal/fn", "internal/route", "internal/scale", "api"}
+
+func TestPurePackagesDoNoIO(t *testing.T) {
+	io := []string{"os", "net", "os/exec", "io/ioutil", "syscall"}
+	for _, p := range load(t) {
+		if !slices.Contains(pure, p.area()) {
+			continue
+		}
+		for _, i := range p.Imports {
+			if slices.Contains(io, i) || strings.Contains(strings.SplitN(i, "/", 2)[0], ".") && !strings.HasPrefix(i, module) {
+				t.Errorf("%s imports %s, but is to be pure", p.area(), i)
+			}
+		}
+	}
+}
+
+func TestAreasHaveNoCycles(t *testing.T) {
+	// Packages cannot cycle; areas (the first folder below internal) could.
+	top := func(area string) string {
+		parts := strings.Split(area, "/")
+		if parts[0] == "internal" && len(parts) > 1 {
+			return parts[1]
+		}
+		return parts[0]
+	}
+	edges := map[string]map[string]bool{}
+	for _, p := range load(t) {
+		for _, i := range p.ours() {
+			if from, to := top(p.area()), top(i); from != to {
+				if edges[from] == nil {
+					edges[from] = map[string]bool{}
+				}
+				edges[from][to] = true
+			}
+		}
+	}
+	var visit func(at string, path []string)
+	done := map[string]bool{}
+	visit = func(at string, path []string) {
+		if n := slices.Index(path, at); n >= 0 {
+			t.Errorf("areas import each other in a circle: %s", strings.Join(append(path[n:], at), " → "))
+			return
+		}
+		if done[at] {
+			return
+		}
+		for next := range edges[at] {
+			visit(next, append(slices.Clone(path), at))
+		}
+		done[at] = true
+	}
+	for from := range edges {
+		visit(from, nil)
+	}
+}
+
+func TestFoldersHaveNamesThatSaySomething(t *testing.T) {
+	bad := []string{"util", "utils", "common", "types", "helpers", "misc", "base", "lib", "pkg"}
+	for _, p := range load(t) {
+		if slices.Contains(bad, filepath.Base(p.area())) {
+			t.Errorf("%s: a name that says nothing", p.area())
+		}
+	}
+}
+
+func TestPackagesSayWhatTheyAreFor(t *testing.T) {
+	for _, p := range load(t) {
+		if len(p.GoFiles) == 0 {
+			continue
+		}
+		doc := ""
+		for _, f := range p.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, f), nil, parser.ParseComments|parser.PackageClauseOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if file.Doc != nil {
+				doc += file.Doc.Text()
+			}
+		}
+		first, _, _ := strings.Cut(doc, ".")
+		switch {
+		case doc == "":
+			t.Errorf("%s has no package comment", p.area())
+		case strings.Contains(" "+first+" ", " and "):
+			t.Errorf("%s: the first sentence of its comment has an \"and\": %q", p.area(), first)
+		}
+	}
+}
+
+func TestSourceKeepsTheHouseRules(t *testing.T) {
+	for _, p := range load(t) {
+		for _, name := range p.GoFiles {
+			path := filepath.Join(p.Dir, name)
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkFile(t, p.area(), name, file)
+		}
+		for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if calls(file, "time", "Sleep") {
+				t.Errorf("%s/%s sleeps on the clock: use testing/synctest or wait for what you wait for", p.area(), name)
+			}
+		}
+	}
+}
+
+func checkFile(t *testing.T, area, name string, file *ast.File) {
+	where := area + "/" + name
+	below := !strings.HasPrefix(area, "cmd") && !strings.HasPrefix(area, "test/")
+	if below && (calls(file, "os", "Getenv") || calls(file, "os", "LookupEnv") || calls(file, "os", "Environ")) && area != "internal/app" {
+		t.Errorf("%s reads the environment: conf does that, once", where)
+	}
+	if below && (calls(file, "context", "Background") || calls(file, "context", "TODO")) {
+		t.Errorf("%s makes a root context: take one from the caller", where)
+	}
+	if calls(file, "log", "Printf") || calls(file, "log", "Println") || calls(file, "log", "Fatal") || calls(file, "slog", "SetDefault") || calls(file, "slog", "Default") {
+		t.Errorf("%s logs through a global: use the logger it was given", where)
+	}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+			t.Errorf("%s has an init function", where)
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			switch strings.Trim(lit.Value, "`\"") {
+			case "/bin/sh", "/bin/bash", "sh", "cmd.exe":
+				t.Errorf("%s names a shell: run programs by argument lists", where)
+			}
+		}
+		return true
+	})
+}
+
+// calls reports whether the file calls pkg.fun.
+func calls(file *ast.File, pkg, fun string) bool {
+	found := false
+	ast.Inspect(file, func(n ast.Node) bool {
+		if c, ok := n.(*ast.CallExpr); ok {
+			if s, ok := c.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == fun {
+				if id, ok := s.X.(*ast.Ident); ok && id.Name == pkg {
+					found = true
+				}
+			}
+		}
+		return !found
+	})
+	return found
+}
