@@ -1,0 +1,102 @@
+package nativetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"rouse.dev/rouse/api"
+	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/dialect/native"
+	"rouse.dev/rouse/internal/fn"
+)
+
+// Accounts every Server has besides admin; passwords lie below its Dir.
+var Accounts = []string{"eye:read", "ci:write", "team:write:team-a", "boss:admin:team-a"}
+
+// CallID is the id of every call of a function of a Server.
+const CallID = "019c1000-0000-7000-8000-000000000001"
+
+// Server serves the native API over a Fake, and functions that answer with
+// what they were sent, on a loopback port.
+type Server struct {
+	*httptest.Server
+	*Fake
+	Dir      string // data folder with the password files
+	Password string // of user admin
+}
+
+// Start starts a server whose passwords lie in dir. The caller closes it.
+func Start(dir string) (*Server, error) {
+	accounts, err := auth.Load(dir, Accounts)
+	if err != nil {
+		return nil, err
+	}
+	password, err := auth.ReadPassword(auth.PasswordFile(dir))
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Fake: NewFake(), Dir: dir, Password: password}
+	mux := http.NewServeMux()
+	mux.Handle("/", native.New(native.Config{
+		Control: s.Fake, Identify: auth.NewChecker(accounts, nil).Identify, Log: slog.New(slog.DiscardHandler),
+		Metrics:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "rouse_up 1") }),
+		Settings: []api.Setting{{Name: "listen", Value: "127.0.0.1:8080", Default: "127.0.0.1:8080", Source: "default", Env: "ROUSE_LISTEN", Doc: "address"}},
+		Upload:   8 << 20,
+	}))
+	mux.HandleFunc("/function/", s.call)
+	s.Server = httptest.NewServer(mux)
+	s.Base = s.URL
+	return s, nil
+}
+
+// call is a function: it answers with its input. Paths choose other ends:
+// /fail is the function's own error, /crash one of the platform.
+func (s *Server) call(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Call-Id", CallID)
+	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/function/"), "/")
+	name, namespace, ok := strings.Cut(name, ".")
+	if !ok {
+		namespace = fn.DefaultNamespace
+	}
+	ref := fn.Ref{Namespace: namespace, Name: name}
+	f, err := s.Function(r.Context(), ref)
+	switch {
+	case err != nil:
+		platformError(w, &api.Error{
+			Kind: "not-found", Phase: "route", Cause: "no-such-function", CallID: CallID,
+			Message: err.Error(), Hint: "rouse list shows those there are",
+		}, http.StatusNotFound)
+		return
+	case rest == "crash":
+		platformError(w, &api.Error{
+			Kind: "failed", Phase: "run", Cause: "exited", Exit: "exit status 3", CallID: CallID,
+			Message: "the function ended before it answered", Hint: "read its output", Output: []string{"boom"},
+		}, http.StatusBadGateway)
+		return
+	}
+	s.Print(ref, CallID, r.Method+" /"+rest)
+	w.Header().Set("X-Revision", fmt.Sprint(f.Traffic[0].Revision))
+	w.Header().Set("X-Echo", r.Header.Get("X-Echo"))
+	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+	if rest == "fail" {
+		w.WriteHeader(http.StatusTeapot)
+	}
+	if r.ContentLength == 0 {
+		fmt.Fprintf(w, "%s /%s?%s\n", r.Method, rest, r.URL.RawQuery)
+		return
+	}
+	_, _ = io.Copy(w, r.Body) // fails only if the client has left
+}
+
+func platformError(w http.ResponseWriter, e *api.Error, status int) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Rouse-Phase", e.Phase)
+	w.Header().Set("X-Rouse-Cause", e.Cause)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(api.ErrorBody{Error: e}) // fails only if the client has left
+}
