@@ -117,7 +117,7 @@ func (d *disk) recover() error {
 }
 
 // writeBallast makes the file unless it is there in full length. It is written,
-// not only made long, so that the disk really holds it.
+// not only made long, so that the disk really has to hold it.
 func (d *disk) writeBallast() error {
 	if d.ballast <= 0 {
 		return nil
@@ -130,7 +130,7 @@ func (d *disk) writeBallast() error {
 		return err
 	}
 	_, err = io.CopyN(writeOnly{f}, zeros{}, d.ballast)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		if rerr := d.inner.Remove(d.ballastPath()); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
 			err = errors.Join(err, rerr)
 		}

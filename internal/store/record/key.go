@@ -32,11 +32,11 @@ func AppendPrefix(b []byte, q store.Query) []byte {
 	return b
 }
 
-// PrefixEnd returns the smallest encoded key above all that begin with prefix,
-// which must come from AppendPrefix.
+// PrefixEnd returns the smallest bytes above all that begin with prefix, which
+// must not be empty or end in 0xff (one from AppendPrefix does not).
 func PrefixEnd(prefix []byte) []byte {
 	end := bytes.Clone(prefix)
-	end[len(end)-1] = separator + 1
+	end[len(end)-1]++
 	return end
 }
 
