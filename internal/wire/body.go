@@ -66,9 +66,8 @@ func (b *Body) Ready() bool {
 }
 
 // Read delivers what is there, waiting only if nothing is. It returns io.EOF
-// after the last byte, io.ErrUnexpectedEOF if the connection ended too early,
-// and a *SyntaxError if the chunked coding is broken. It may return n > 0 and
-// be Done at the same time.
+// with or after the last byte, io.ErrUnexpectedEOF if the connection ended too
+// early, and a *SyntaxError if the chunked coding is broken.
 func (b *Body) Read(p []byte) (n int, err error) {
 	if b.done {
 		return 0, io.EOF
@@ -82,6 +81,9 @@ func (b *Body) Read(p []byte) (n int, err error) {
 		n, err = b.readPlain(p)
 	}
 	b.read += int64(n)
+	if b.done && err == nil {
+		err = io.EOF
+	}
 	return n, err
 }
 

@@ -122,3 +122,17 @@ func parseField(b []byte) (f Field, rest []byte, err *SyntaxError) {
 	f.ID = identify(f.Name)
 	return f, b[i+2:], nil
 }
+
+// NewField makes a field of a name and a value that another parser took
+// apart. What could break out of a field line is refused.
+func NewField(name, value string) (Field, error) {
+	f := Field{Name: []byte(name), Value: trim([]byte(value))}
+	switch {
+	case len(name) == 0 || !all(f.Name, isToken):
+		return Field{}, errFieldName
+	case !all(f.Value, isValue):
+		return Field{}, errFieldValue
+	}
+	f.ID = identify(f.Name)
+	return f, nil
+}

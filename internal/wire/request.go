@@ -116,6 +116,71 @@ func (r *Request) finish() *SyntaxError {
 	return nil
 }
 
+// Parts is a request head that another parser took apart (HTTP/2's).
+type Parts struct {
+	Method, Target, Host string
+	Header               map[string][]string
+	Length               int64 // of the body; -1 if unknown
+	Body                 bool  // there is a body
+}
+
+// Build fills r from parts, as Parse does from bytes: what could break out of
+// a head is refused.
+func (r *Request) Build(p Parts) error {
+	r.Reset()
+	r.Minor = 1
+	r.Method, r.Target, r.Host = []byte(p.Method), []byte(p.Target), []byte(p.Host)
+	switch {
+	case len(r.Method) == 0 || !all(r.Method, isToken):
+		return errMethod
+	case len(r.Target) == 0 || !all(r.Target, isTarget) || !validEscapes(r.Target):
+		return errTarget
+	case !all(r.Host, isHost):
+		return errHost
+	}
+	for name, values := range p.Header {
+		for _, v := range values {
+			if err := r.add(name, v); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case !p.Body:
+		r.Length = min(p.Length, 0)
+	case p.Length >= 0:
+		r.Framing, r.Length = Fixed, p.Length
+	default:
+		r.Framing = Chunked
+	}
+	return nil
+}
+
+// add is one field of Build. Framing and Host are told apart from the fields.
+func (r *Request) add(name, value string) error {
+	f, err := NewField(name, value)
+	if err != nil {
+		return err
+	}
+	if len(r.Fields) == MaxFields {
+		return errFieldCount
+	}
+	switch f.ID {
+	case ContentLength, TransferEncoding, Host:
+		return nil
+	case TE:
+		r.Trailers = r.Trailers || EqualFold(f.Value, "trailers")
+	case Expect:
+		r.Continue = true
+	case Connection, Upgrade:
+		if err := r.note(&f); err != nil {
+			return err
+		}
+	}
+	r.Fields = append(r.Fields, f)
+	return nil
+}
+
 // Preface reports whether b begins with HTTP/2's connection preface, or may
 // yet become one.
 func Preface(b []byte) bool {
