@@ -1,0 +1,20 @@
+// Package function answers HTTP requests.
+package function
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+)
+
+// Handle answers one request. It may also be written as
+// func Handle(w http.ResponseWriter, r *http.Request).
+func Handle(ctx context.Context, r *http.Request) (string, error) {
+	name := r.URL.Query().Get("name")
+	if name == "" {
+		name = "world"
+	}
+	slog.InfoContext(ctx, "greeting", "name", name)
+	return fmt.Sprintf("Hello, %s!\n", name), nil
+}
