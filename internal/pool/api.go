@@ -203,6 +203,7 @@ type Stats struct {
 	Starting  int
 	InFlight  int         // calls in instances
 	Held      int         // calls waiting
+	Wanted    int         // instances the scale decider wants
 	Failure   *fn.Failure // why the last start or instance failed; nil if none, or if calls succeeded since
 }
 
@@ -231,7 +232,7 @@ func (p *Pool) Stats(ref fn.Ref) []Stats {
 func (g *group) stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Stats{Revision: g.rev, Starting: g.starting, InFlight: g.inflight, Held: len(g.waiters)}
+	s := Stats{Revision: g.rev, Starting: g.starting, InFlight: g.inflight, Held: len(g.waiters), Wanted: g.wanted}
 	if g.fails > 0 {
 		s.Failure = g.lastFail
 	}

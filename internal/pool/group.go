@@ -37,6 +37,7 @@ type group struct {
 	bursts        int         // instances started on the spot since then
 	scaler        scale.State // what the decider remembers
 	nextScale     time.Time
+	wanted        int // what it said last
 }
 
 // waiter is a held call. granted is guarded by the group's mu.

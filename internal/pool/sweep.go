@@ -100,6 +100,7 @@ func (g *group) scaleLocked(now time.Time) {
 		g.nextScale = now.Add(d.Again)
 	}
 	g.load, g.samples, g.arrivals, g.bursts = 0, 0, 0, 0
+	g.wanted = d.Want
 	want := d.Want
 	if g.fails > 0 { // do not feed a crash loop nobody asks for
 		want = g.pin
