@@ -47,7 +47,8 @@ func WithUserAgent(agent string) Option {
 }
 
 // New makes a client of the server at base, such as
-// "http://127.0.0.1:8080". It sends nothing yet.
+// "http://127.0.0.1:8080"; a user and password in it count as WithPassword. It
+// sends nothing yet.
 func New(base string, options ...Option) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -58,6 +59,11 @@ func New(base string, options ...Option) (*Client, error) {
 		// A function's redirect is its answer; the API never redirects.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	if u.User != nil {
+		c.user = u.User.Username()
+		c.password, _ = u.User.Password()
+		u.User = nil // or calls of functions would carry it
+	}
 	for _, o := range options {
 		o(c)
 	}
@@ -120,6 +126,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	req.Header.Set("User-Agent", c.agent)
 	if body != nil {
+		if err := measure(req, body); err != nil {
+			return nil, err
+		}
 		req.Header.Set("Content-Type", media)
 		if media != jsonType {
 			req.Header.Set("Expect", "100-continue") // so that a refusal comes before the upload
@@ -137,6 +146,28 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		return nil, readError(resp)
 	}
 	return resp, nil
+}
+
+// measure sets the length of a body that is a file, so that the server can
+// refuse too large a one before it is sent, and keeps the file open.
+func measure(req *http.Request, body io.Reader) error {
+	seeker, ok := body.(io.Seeker)
+	if !ok || req.ContentLength > 0 {
+		return nil
+	}
+	at, err := seeker.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil // a pipe: its length is not known
+	}
+	end, err := seeker.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil
+	}
+	if _, err := seeker.Seek(at, io.SeekStart); err != nil {
+		return fmt.Errorf("reading what is to be sent: %w", err)
+	}
+	req.Body, req.ContentLength = io.NopCloser(body), end-at
+	return nil
 }
 
 // ask sends in (nil: no body) as JSON and decodes the answer into out (nil:

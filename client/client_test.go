@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +174,35 @@ func TestTooLargeAnUploadIsRefusedBeforeItIsSent(t *testing.T) {
 	_, err := c.UploadSource(t.Context(), strings.NewReader(strings.Repeat("x", 9<<20)))
 	if kind(err) != "too-large" {
 		t.Error(err)
+	}
+}
+
+func TestFilesAreSentWithTheirLength(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		user, password, _ := r.BasicAuth()
+		fmt.Fprintf(w, `{"digest":"%d %s %s:%s"}`, r.ContentLength, body, user, password)
+	}))
+	t.Cleanup(s.Close)
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("0123456789"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Seek(4, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	c := dialTo(t, strings.Replace(s.URL, "http://", "http://me:hidden@", 1))
+	if c.URL() != s.URL {
+		t.Errorf("the URL shows the password: %s", c.URL())
+	}
+	if got, err := c.UploadSource(t.Context(), f); err != nil || got != "6 456789 me:hidden" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Errorf("the file was closed: %v", err)
 	}
 }
 
