@@ -36,6 +36,12 @@ func (x *call) serve(ctx context.Context) *fn.Failure {
 
 // exchange sends the request and waits for the final response head.
 func (x *call) exchange(ctx context.Context) *fn.Failure {
+	if x.slot.Reused && !x.safe && x.slot.Conn.Stale() {
+		// What may act twice is not sent twice: look before.
+		if fail := x.redial(ctx); fail != nil {
+			return fail
+		}
+	}
 	x.ex.Begin(x.slot.Conn, x.isHead)
 	first, err := x.opening()
 	if err != nil {
@@ -55,7 +61,7 @@ func (x *call) exchange(ctx context.Context) *fn.Failure {
 			}
 			again = !x.pumping && x.slot.Reused && x.ex.Unheard(err, sent)
 		}
-		if !again || x.guard.disarm() != nil {
+		if !again {
 			return x.broken(ctx, err, fn.PhaseRun)
 		}
 		if fail := x.redial(ctx); fail != nil {
@@ -94,8 +100,11 @@ func (x *call) redial(ctx context.Context) *fn.Failure {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if cause := x.guard.disarm(); cause != nil {
+		return x.stopped(cause, fn.PhaseRun)
+	}
 	if err := x.slot.Redial(ctx); err != nil {
-		return x.slot.Explain(ctx, err, fn.PhaseRun)
+		return x.slot.Explain(ctx, err, fn.PhaseRun) // it may be gone altogether
 	}
 	if cause := x.guard.arm(x.slot.Conn); cause != nil {
 		return x.stopped(cause, fn.PhaseRun)

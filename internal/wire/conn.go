@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -32,8 +31,10 @@ type Conn struct {
 	pool  *[BufferSize]byte     // what buf came from; nil if buf was allocated for a large head
 	r, w  int                   // buf[r:w] is unread
 	err   error                 // result of readReady, owned by the reader
-	gone  bool                  // result of peekReady, guarded by peeks
-	peeks sync.Mutex            // one Gone at a time
+
+	peeks   sync.Mutex // one look at a time
+	peekN   int        // result of peekReady, guarded by peeks
+	peekErr error      // likewise
 }
 
 // NewConn returns a Conn that reads from and writes to nc.
@@ -158,20 +159,8 @@ func (c *Conn) Gone() bool {
 		p, ok := c.Conn.(interface{ PeerClosed() bool })
 		return ok && p.PeerClosed()
 	}
-	c.peeks.Lock()
-	defer c.peeks.Unlock()
-	c.gone = false
-	if err := c.raw.Control(c.peek); err != nil {
-		return true
-	}
-	return c.gone
-}
-
-func (c *Conn) peekReady(fd uintptr) {
-	var b [1]byte
-	n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	c.gone = n == 0 && err == nil ||
-		err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+	n, err := c.look()
+	return n == 0 && err != unix.EAGAIN && err != unix.EINTR
 }
 
 // Stale reports whether a connection that ought to be idle cannot carry
@@ -183,13 +172,24 @@ func (c *Conn) Stale() bool {
 	if c.raw == nil {
 		return c.Gone()
 	}
-	stale := true
-	err := c.raw.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		stale = err != unix.EAGAIN
-	})
-	return err != nil || stale
+	_, err := c.look()
+	return err != unix.EAGAIN
+}
+
+// look returns what a read of one byte would.
+func (c *Conn) look() (n int, err error) {
+	c.peeks.Lock()
+	defer c.peeks.Unlock()
+	if err := c.raw.Control(c.peek); err != nil {
+		return 0, err
+	}
+	return c.peekN, c.peekErr
+}
+
+func (c *Conn) peekReady(fd uintptr) {
+	var b [1]byte
+	c.peekN, _, c.peekErr = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	c.peekN = max(c.peekN, 0)
 }
 
 func (c *Conn) borrow() {
