@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -13,7 +14,7 @@ import (
 const diskFormat = pebble.FormatValueSeparation
 
 func options(c Config, fs vfs.FS) *pebble.Options {
-	return &pebble.Options{
+	o := &pebble.Options{
 		FS:                          fs,
 		FormatMajorVersion:          diskFormat,
 		CacheSize:                   c.Cache,
@@ -25,6 +26,10 @@ func options(c Config, fs vfs.FS) *pebble.Options {
 		Logger:                      logger{c.Log},
 		EventListener:               listener(c.Log),
 	}
+	for i := range o.Levels { // every write looks for its key first, which often is new
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
 }
 
 // logger passes the database's words on. They are for developers: debug.

@@ -4,8 +4,8 @@
 // the other, but wait for the disk together: one fsync serves all that came
 // while the last one ran. Reads never return what is not yet on disk.
 //
-// It is not for large or many-megabyte values: its memory is kept small (a
-// cache and write buffer of 4 MiB each) because one server's desired state is.
+// It is not for large or many-megabyte values: its memory is kept small (12 MiB
+// of blocks and write buffers) because one server's desired state is.
 //
 // A full disk is met before a write is accepted (see disk). Any other I/O error
 // of the write-ahead log cannot be survived by a running process: it breaks the
@@ -33,7 +33,7 @@ import (
 type Config struct {
 	Log      *slog.Logger     // default: discard
 	Watch    changelog.Config // what watches may fall behind by
-	Cache    int64            // bytes of decompressed blocks kept, default 4 MiB
+	Cache    int64            // bytes of blocks and write buffers together, default 12 MiB
 	MemTable uint64           // bytes of a write buffer, default 4 MiB; there are up to four while the disk is slow
 	Reserve  uint64           // writes are refused when the disk has fewer free bytes, default 32 MiB
 	Ballast  int64            // bytes of a file that is given up when the disk is full, default 8 MiB; negative: none
@@ -45,7 +45,7 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Cache == 0 {
-		c.Cache = 4 << 20
+		c.Cache = 12 << 20
 	}
 	if c.MemTable == 0 {
 		c.MemTable = 4 << 20
