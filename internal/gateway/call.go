@@ -149,6 +149,7 @@ func (x *call) admit(ctx context.Context) *fn.Failure {
 	x.inv.Instance, x.inv.Kind, x.inv.Timing = x.slot.Instance, x.slot.Kind, x.slot.Timing
 	if err := x.guard.arm(x.slot.Conn); err != nil {
 		x.slot.Release(false)
+		x.slot = nil
 		return x.stopped(err, fn.PhaseQueue)
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -251,3 +253,13 @@ func (testLogs) Last(string) []string { return []string{"last words"} }
 type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
+
+// withInterim has got called for each interim response.
+func withInterim(ctx context.Context, got func(int, http.Header)) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			got(code, http.Header(h))
+			return nil
+		},
+	})
+}

@@ -12,6 +12,7 @@ import (
 )
 
 const (
+	maxTries   = 3                      // of sending a request whose kept-alive connection turns out dead
 	redialTime = 5 * time.Second        // to replace a stale kept-alive connection
 	uploadTime = 250 * time.Millisecond // for the rest of a request body after the response has ended
 )
@@ -30,15 +31,18 @@ func (x *call) serve(ctx context.Context) *fn.Failure {
 	}
 	x.settle(fail)
 	stopped := x.guard.disarm() != nil
-	x.slot.Release(!stopped && fail == nil && x.whole && x.ex.Reusable())
+	if x.slot != nil {
+		x.slot.Release(!stopped && fail == nil && x.whole && x.ex.Reusable())
+	}
 	return fail
 }
 
-// exchange sends the request and waits for the final response head.
+// exchange sends the request and waits for the final response head. A request
+// that a kept-alive connection swallowed is sent again.
 func (x *call) exchange(ctx context.Context) *fn.Failure {
 	if x.slot.Reused && !x.safe && x.slot.Conn.Stale() {
-		// What may act twice is not sent twice: look before.
-		if fail := x.redial(ctx); fail != nil {
+		// What must not act twice is not sent twice: look before.
+		if fail := x.redial(ctx, true); fail != nil {
 			return fail
 		}
 	}
@@ -47,27 +51,40 @@ func (x *call) exchange(ctx context.Context) *fn.Failure {
 	if err != nil {
 		return x.broken(ctx, err, fn.PhaseRun)
 	}
-	for {
-		sent := httpcontract.Sent{Body: x.req.Framing != wire.NoBody, Safe: x.safe}
-		sent.Bytes, err = x.slot.Conn.Write(first)
-		if err == nil && !x.whole {
-			x.startUpload()
-		}
-		again := err != nil && x.slot.Reused && x.ex.Unheard(err, sent)
-		if !again {
-			// Even if not all could be written there may be an answer.
-			if err = x.await(); err == nil {
-				return nil
-			}
-			again = !x.pumping && x.slot.Reused && x.ex.Unheard(err, sent)
+	for range maxTries {
+		var again, certain bool
+		if again, certain, err = x.try(first); err == nil {
+			return nil
 		}
 		if !again {
-			return x.broken(ctx, err, fn.PhaseRun)
+			break
 		}
-		if fail := x.redial(ctx); fail != nil {
+		if fail := x.redial(ctx, certain); fail != nil {
 			return fail
 		}
 	}
+	return x.broken(ctx, err, fn.PhaseRun)
+}
+
+// try sends what is to be sent first, has the rest follow, and waits for the
+// final response head. again reports whether the error allows another try;
+// certain, that the instance did not act on this one.
+func (x *call) try(first []byte) (again, certain bool, err error) {
+	sent := httpcontract.Sent{Body: x.req.Framing != wire.NoBody, Safe: x.safe}
+	sent.Bytes, err = x.slot.Conn.Write(first)
+	if err == nil && !x.whole {
+		x.startUpload()
+	}
+	if err != nil && x.slot.Reused && x.ex.Unheard(err, sent) {
+		return true, true, err
+	}
+	// Even if not all could be written there may be an answer.
+	if err = x.await(); err == nil {
+		return false, false, nil
+	}
+	again = !x.pumping && x.slot.Reused && x.ex.Unheard(err, sent)
+	sent.Safe = false
+	return again, again && x.ex.Unheard(err, sent), err
 }
 
 // opening puts together what is sent first: the head, and of the body what is
@@ -92,22 +109,31 @@ func (x *call) opening() ([]byte, error) {
 	return first, err
 }
 
-// redial replaces a stale connection.
-func (x *call) redial(ctx context.Context) *fn.Failure {
+// redial replaces a stale connection. If that cannot be done, because the
+// instance is gone, the call is admitted anew; but only if it is certain that
+// it did not end the instance itself.
+func (x *call) redial(ctx context.Context, certain bool) *fn.Failure {
+	if cause := x.guard.disarm(); cause != nil {
+		return x.stopped(cause, fn.PhaseRun)
+	}
 	limit := redialTime
 	if left := x.left(); left > 0 {
 		limit = min(limit, left)
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	short, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if cause := x.guard.disarm(); cause != nil {
-		return x.stopped(cause, fn.PhaseRun)
-	}
-	if err := x.slot.Redial(ctx); err != nil {
-		return x.slot.Explain(ctx, err, fn.PhaseRun) // it may be gone altogether
-	}
-	if cause := x.guard.arm(x.slot.Conn); cause != nil {
-		return x.stopped(cause, fn.PhaseRun)
+	switch err := x.slot.Redial(short); {
+	case err == nil:
+		if cause := x.guard.arm(x.slot.Conn); cause != nil {
+			return x.stopped(cause, fn.PhaseRun)
+		}
+	case !certain:
+		return x.slot.Explain(ctx, err, fn.PhaseRun)
+	default:
+		x.slot.Release(false)
+		if fail := x.admit(ctx); fail != nil {
+			return fail
+		}
 	}
 	x.ex.Begin(x.slot.Conn, x.isHead)
 	return nil
