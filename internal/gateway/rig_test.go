@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/textproto"
 	"path/filepath"
 	"sync"
@@ -263,3 +264,5 @@ func withInterim(ctx context.Context, got func(int, http.Header)) context.Contex
 		},
 	})
 }
+
+func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"io"
 	"time"
 
 	httpcontract "rouse.dev/rouse/internal/contract/http"
@@ -230,20 +229,17 @@ func (x *call) broken(ctx context.Context, err error, phase fn.Phase) *fn.Failur
 	if cause := x.guard.why(); cause != nil {
 		return x.stopped(cause, phase)
 	}
+	if bad, ok := errors.AsType[*httpcontract.SourceError](err); ok {
+		return x.stopped(sourceCause(bad.Err), phase)
+	}
 	if bad, ok := errors.AsType[*httpcontract.BadResponse](err); ok {
 		return badResponse(x.entry.Ref, bad, phase)
 	}
 	if bad, ok := errors.AsType[*wire.SyntaxError](err); ok { // in the body's framing
 		return badResponse(x.entry.Ref, bad, phase)
 	}
-	if bad, ok := errors.AsType[*httpcontract.SourceError](err); ok {
-		return x.stopped(sourceCause(bad.Err), phase)
-	}
 	if _, ok := errors.AsType[*clientError](err); ok {
 		return x.stopped(fn.Canceled, phase)
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.ErrUnexpectedEOF
 	}
 	return x.slot.Explain(ctx, err, phase)
 }
