@@ -35,6 +35,11 @@ func (c *Client) Invoke(ctx context.Context, ref Ref, call Call) (*http.Response
 		return nil, fmt.Errorf("making a call: %w", err)
 	}
 	req.Header.Set("User-Agent", c.agent)
+	if call.Body != nil {
+		if err := measure(req, call.Body); err != nil {
+			return nil, err
+		}
+	}
 	for name, values := range call.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}

@@ -2,8 +2,10 @@ package pack
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 )
@@ -29,6 +31,16 @@ type rule struct {
 
 // rules decide what is left out; the last one that fits wins.
 type rules []rule
+
+// Ignore returns what Folder would leave out of dir: a slash-separated path
+// below dir and whether it is a folder go in.
+func Ignore(dir string) (func(name string, isDir bool) bool, error) {
+	patterns, _, err := readRules(os.DirFS(dir))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", ignoreFile, err)
+	}
+	return patterns.ignored, nil
+}
 
 // readRules reads the patterns of a folder and names the file they are from.
 func readRules(fsys fs.FS) (rules, string, error) {

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"rouse.dev/rouse/api"
+	"rouse.dev/rouse/internal/cli/pack"
+)
+
+// deployView shows one deploy as it goes.
+type deployView struct {
+	*progress
+	quiet bool // show nothing but the sign of life
+}
+
+func (v *deployView) header(t target) {
+	v.Begin(t.name())
+	if !v.quiet {
+		v.Print(v.look.bold.Render(t.name()) + v.look.faint.Render(fmt.Sprintf("  %s from %s", t.req.Spec.Runtime, t.source)))
+	}
+}
+
+// source tells what was packed and whether it had to be sent.
+func (v *deployView) source(a *pack.Archive, known bool) {
+	note := fmt.Sprintf("%d files, %s", a.Files, roughly(a.Size))
+	if a.Files == 1 {
+		note = "1 file, " + roughly(a.Size)
+	}
+	if a.By != "" && a.Ignored > 0 {
+		note += fmt.Sprintf(", %d left out by %s", a.Ignored, a.By)
+	}
+	if known {
+		note += ", unchanged"
+	}
+	v.step("source", note)
+}
+
+// event shows what the server is doing.
+func (v *deployView) event(e api.DeployEvent) {
+	switch {
+	case e.Done && e.Cached:
+		v.step(e.Step, "unchanged")
+	case e.Done:
+		v.step(e.Step, took(time.Duration(e.Ms)*time.Millisecond))
+	case e.Line != "":
+		v.remark(e.Line)
+	default:
+		v.Begin(e.Step)
+	}
+}
+
+func (v *deployView) step(name, note string) {
+	if v.quiet {
+		return
+	}
+	v.End()
+	v.Print(fmt.Sprintf("  %s %-8s %s", v.look.good.Render("✓"), name, v.look.faint.Render(note)))
+}
+
+func (v *deployView) remark(line string) {
+	if !v.quiet {
+		v.Print(v.look.faint.Render("  │ " + printable(line)))
+	}
+}

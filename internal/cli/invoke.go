@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rouse.dev/rouse/client"
+	"rouse.dev/rouse/internal/fn"
+)
+
+// call is what the flags of invoke say.
+type call struct {
+	data, method, path string
+	headers            []string
+	hasData            bool
+	include, timing    bool
+}
+
+func (c *cli) invokeCommand() *cobra.Command {
+	var namespace string
+	var in call
+	cmd := &cobra.Command{
+		Use:   "invoke NAME",
+		Short: "Call a function",
+		Long: `Call a function and print what it answers as it comes. The body is what -d says,
+else what is piped in. A status of 400 or more ends with exit code ` + fmt.Sprint(fn.ExitCode(fn.Failed)) + `; an error the
+platform made says in which phase and why.`,
+		Example: "  rouse invoke fib -d 10\n  rouse invoke thumbnail -d @photo.png > small.png\n" +
+			"  echo hello | rouse invoke upper\n  rouse invoke shop -X DELETE --path items/1 -H 'X-Reason: test' --timing",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: c.completeFunctions,
+		RunE: c.onFunction(&namespace, func(cmd *cobra.Command, cl *client.Client, ref client.Ref) error {
+			in.hasData = cmd.Flags().Changed("data")
+			return c.invoke(cmd, cl, ref, in)
+		}),
+	}
+	c.namespaceFlag(cmd, &namespace)
+	f := cmd.Flags()
+	f.StringVarP(&in.data, "data", "d", "", "body: text, @FILE, or - for standard input")
+	f.StringArrayVarP(&in.headers, "header", "H", nil, "header, 'Name: value'; may be given several times")
+	f.StringVarP(&in.method, "method", "X", "", "method (default: GET, or POST with a body)")
+	f.StringVar(&in.path, "path", "", "path behind the function's name, with its query")
+	f.BoolVarP(&in.include, "include", "i", false, "print the status and headers too")
+	f.BoolVar(&in.timing, "timing", false, "say how long it took, to standard error")
+	return cmd
+}
+
+func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in call) error {
+	header, err := parseHeaders(in.headers)
+	if err != nil {
+		return err
+	}
+	body, err := c.body(in)
+	if err != nil {
+		return err
+	}
+	if closer, ok := body.(io.Closer); ok && body != c.In {
+		defer closer.Close()
+	}
+	began := time.Now()
+	var resp *http.Response
+	err = c.during("calling "+full(ref), func() (err error) {
+		resp, err = cl.Invoke(cmd.Context(), ref, client.Call{Method: in.method, Path: in.path, Header: header, Body: body})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	first := time.Since(began)
+	if in.include {
+		if err := c.say(head(resp)); err != nil {
+			return err
+		}
+	}
+	n, err := io.Copy(c.Out, resp.Body)
+	if in.timing {
+		c.timing(resp, n, first, time.Since(began))
+	}
+	if err != nil {
+		return fmt.Errorf("receiving the answer of %s: %w", full(ref), err)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		return fn.WithHint(fn.Errorf(fn.Failed, "%s answered %s", full(ref), resp.Status),
+			"this is the function's own answer; rouse logs %s --call %s shows what it printed", full(ref), resp.Header.Get("X-Call-Id"))
+	}
+	return nil
+}
+
+// body opens what is to be sent; nil if that is nothing.
+func (c *cli) body(in call) (io.Reader, error) {
+	switch {
+	case !in.hasData && c.InData && !slices.Contains([]string{http.MethodGet, http.MethodHead}, in.method):
+		return c.In, nil
+	case !in.hasData:
+		return nil, nil
+	case in.data == "-" || in.data == "@-":
+		return c.In, nil
+	case strings.HasPrefix(in.data, "@"):
+		return c.open(in.data[1:])
+	}
+	return strings.NewReader(in.data), nil
+}
+
+func parseHeaders(lines []string) (http.Header, error) {
+	h := http.Header{}
+	var errs []error
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(value, "\r\n") {
+			errs = append(errs, fn.Mistake{Field: "--header", Reason: fmt.Sprintf("%q is not 'Name: value'", line)})
+			continue
+		}
+		h.Add(name, strings.TrimSpace(value))
+	}
+	if len(errs) > 0 {
+		return nil, usage(errors.Join(errs...))
+	}
+	return h, nil
+}
+
+// head writes status and headers in order of name.
+func head(resp *http.Response) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n", resp.Proto, resp.Status)
+	var lines []string
+	for name, values := range resp.Header {
+		for _, v := range values {
+			lines = append(lines, name+": "+printable(v)+"\n")
+		}
+	}
+	slices.Sort(lines)
+	b.WriteString(strings.Join(lines, "") + "\n")
+	return b.String()
+}
+
+// timing says how long a call took, and what the platform tells of it.
+func (c *cli) timing(resp *http.Response, n int64, first, total time.Duration) {
+	c.note("\n%s · first byte after %s · %s in %s · call %s", resp.Status, precise(first), roughly(n), precise(total), orDash(resp.Header.Get("X-Call-Id")))
+	if phases := resp.Header.Get("X-Rouse-Timing"); phases != "" {
+		c.note("cold start: %s", printable(phases))
+	}
+}
+
+func precise(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
