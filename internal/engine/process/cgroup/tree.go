@@ -242,3 +242,10 @@ func (t *Tree) all() []string {
 	}
 	return append([]string{t.unified}, t.bases...)
 }
+
+// Dirs returns the folders of this server.
+func (t *Tree) Dirs() []string { return t.all() }
+
+// Hide makes the tree forget a controller, so that what does without it can be
+// tested on a host that has it. It must come before the first Acquire.
+func (t *Tree) Hide(controller string) { delete(t.dirs, controller) }
