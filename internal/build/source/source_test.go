@@ -245,42 +245,6 @@ func TestDigestFollowsContentAlone(t *testing.T) {
 	}
 }
 
-func TestPackRoundTrips(t *testing.T) {
-	src := tree(t, map[string]string{
-		"handler.py": "x", "bin/run*": "#!", "node_modules/x": "no", "a/node_modules/y": "no", ".git/config": "no",
-		"secret.env": "no", "logs/today.log": "no", IgnoreFile: "# mine\n*.env\nlogs/*\n" + IgnoreFile + "\n",
-	})
-	if err := os.Symlink("handler.py", filepath.Join(src, "link")); err != nil {
-		t.Fatal(err)
-	}
-	var first, second bytes.Buffer
-	if err := errors.Join(Pack(t.Context(), &first, src), Pack(t.Context(), &second, src)); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(first.Bytes(), second.Bytes()) {
-		t.Error("packing twice gave different bytes")
-	}
-	into := t.TempDir()
-	if _, err := Unpack(t.Context(), &first, into, Limits{}); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	if err := filepath.WalkDir(into, func(name string, d fs.DirEntry, err error) error {
-		if rel, _ := filepath.Rel(into, name); !d.IsDir() {
-			got = append(got, rel)
-		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Join(got, " ") != "bin/run handler.py link" {
-		t.Errorf("got %v", got)
-	}
-	if info, err := os.Stat(filepath.Join(into, "bin/run")); err != nil || info.Mode() != 0o755 {
-		t.Errorf("bin/run: %v, %v", info, err)
-	}
-}
-
 func FuzzUnpack(f *testing.F) {
 	f.Add(archive(f, dir("a/"), file("a/b", "x"), link("l", "a/b")))
 	f.Add(zipped(f, archive(f, file("../x", ""), link("l", "/etc"))))
