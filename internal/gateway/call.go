@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -198,6 +199,18 @@ func (x *call) failed(f *fn.Failure) {
 	}
 }
 
+// rescue ends a call that ran into a bug of ours: no request may take the
+// server, and everybody else's calls, with it. The call is not used again.
+func (x *call) rescue(bug any) {
+	x.guard.shut()
+	if x.slot != nil {
+		_ = x.slot.Conn.SetDeadline(past) // ends an upload, too
+		x.slot.Release(false)
+		x.slot = nil
+	}
+	x.s.cfg.Log.Error("a call ran into a bug", "call", x.inv.ID.String(), "bug", bug, "stack", string(debug.Stack()))
+}
+
 // record hands the finished call to the recorder.
 func (x *call) record() {
 	if x.s.cfg.Recorder == nil {
@@ -206,7 +219,7 @@ func (x *call) record() {
 	now := x.s.now()
 	x.inv.In += x.client.received()
 	t := &x.inv.Timing
-	if x.slot != nil {
+	if x.inv.Instance != "" {
 		run := x.replyN
 		if run == 0 {
 			run = now

@@ -14,7 +14,7 @@ import (
 const (
 	lingerTime  = 500 * time.Millisecond // for a client to read our last words before the connection goes
 	lingerBytes = 1 << 20                // of what it may still send meanwhile
-	refuseTime  = 5 * time.Second        // to write an error after the connection was cut
+	refuseTime  = 5 * time.Second        // to write an error of ours
 )
 
 // connState is what a client connection is doing.
@@ -79,9 +79,19 @@ func (c *conn) next() bool {
 }
 
 // one serves one request. It reports whether another may follow.
-func (c *conn) one(ctx context.Context) bool {
+func (c *conn) one(ctx context.Context) (again bool) {
 	x := c.s.calls.Get().(*call)
-	defer c.s.calls.Put(x)
+	defer func() {
+		if bug := recover(); bug != nil {
+			x.rescue(bug)
+			c.guard.Store(nil)
+			c.abort()
+			again = false
+			return
+		}
+		x.client = nil
+		c.s.calls.Put(x)
+	}()
 	x.client = c
 	n, err := c.readHead(&x.req)
 	switch {
@@ -103,7 +113,6 @@ func (c *conn) one(ctx context.Context) bool {
 	c.state.Store(int32(busy))
 	x.run(ctx)
 	c.guard.Store(nil)
-	x.client = nil
 	c.takeHead()
 	return c.again()
 }

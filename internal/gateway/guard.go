@@ -100,14 +100,14 @@ func (g *guard) stopLocked(cause error) {
 func (g *guard) sweep(now int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.active || g.cause != nil {
-		return
+	if !g.active || g.cause != nil || g.x.tunnelled.Load() {
+		return // a tunnel has no deadline and sees its ends itself
 	}
 	x := g.x
 	age := time.Duration(now - x.began)
 	switch {
 	case age < patience:
-	case x.entry.Timeout > 0 && age >= x.entry.Timeout && g.inst != nil && !x.tunnelled.Load():
+	case x.entry.Timeout > 0 && age >= x.entry.Timeout && g.inst != nil:
 		g.stopLocked(fn.Timeout)
 	case x.client.gone():
 		g.stopLocked(fn.Canceled)

@@ -21,8 +21,9 @@ func (c *conn) send(x *call, r refusal, bodyless bool) {
 	}
 	if c.cutoff.Load() {
 		c.closing = true
-		_ = c.wc.SetDeadline(time.Now().Add(refuseTime))
 	}
+	// Nobody watches over this write: the call is over.
+	_ = c.wc.SetDeadline(time.Now().Add(refuseTime))
 	b := appendStatus(nil, r.status, []byte(http.StatusText(r.status)))
 	for _, f := range r.fields {
 		b = wire.AppendField(b, []byte(f[0]), []byte(f[1]))
@@ -39,6 +40,7 @@ func (c *conn) send(x *call, r refusal, bodyless bool) {
 	if c.write(b) != nil {
 		c.closing, c.linger = true, false
 	}
+	_ = c.wc.SetDeadline(time.Time{})
 }
 
 // badHead answers a request whose head cannot be read.

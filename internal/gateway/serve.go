@@ -31,7 +31,9 @@ func (x *call) serve(ctx context.Context) *fn.Failure {
 	x.settle(fail)
 	stopped := x.guard.disarm() != nil
 	if x.slot != nil {
-		x.slot.Release(!stopped && fail == nil && x.whole && x.ex.Reusable())
+		slot := x.slot
+		x.slot = nil
+		slot.Release(!stopped && fail == nil && x.whole && x.ex.Reusable())
 	}
 	return fail
 }

@@ -58,8 +58,7 @@ func (s *Server) serveWeb(w http.ResponseWriter, r *http.Request) {
 		s.cfg.API.ServeHTTP(w, r)
 		return
 	}
-	x := s.calls.Get().(*call)
-	defer s.calls.Put(x)
+	x := &call{s: s, upload: make(chan error, 1)}
 	c := &web{s: s, w: w, rc: http.NewResponseController(w), r: r, x: x, src: webSource{r: r}}
 	c.from = &r.Context().Value(connKey{}).(*conn).from
 	x.client = c
@@ -79,12 +78,18 @@ func (s *Server) serveWeb(w http.ResponseWriter, r *http.Request) {
 		x.req.Switch = false // RFC 9113 has no Upgrade
 	}
 	s.webs.add(c)
+	defer s.webs.remove(c)
+	defer func() {
+		if bug := recover(); bug != nil {
+			x.rescue(bug)
+			c.aborted = true
+		}
+		if c.aborted {
+			panic(http.ErrAbortHandler)
+		}
+	}()
 	// The handler is done with r's context when it returns; the call ends in it.
 	x.run(context.WithoutCancel(r.Context()))
-	s.webs.remove(c)
-	if c.aborted {
-		panic(http.ErrAbortHandler)
-	}
 }
 
 // rawTarget returns path and query as they were sent.

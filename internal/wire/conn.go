@@ -24,13 +24,13 @@ var buffers = sync.Pool{New: func() any { return new([BufferSize]byte) }}
 type Conn struct {
 	net.Conn
 
-	raw   syscall.RawConn       // nil if the connection is not a socket
-	read  func(fd uintptr) bool // readReady, bound once
-	peek  func(fd uintptr)      // peekReady, bound once
-	buf   []byte                // nil, or the read buffer
-	pool  *[BufferSize]byte     // what buf came from; nil if buf was allocated for a large head
-	r, w  int                   // buf[r:w] is unread
-	err   error                 // result of readReady, owned by the reader
+	raw  syscall.RawConn       // nil if the connection is not a socket
+	read func(fd uintptr) bool // readReady, bound once
+	peek func(fd uintptr)      // peekReady, bound once
+	buf  []byte                // nil, or the read buffer
+	pool *[BufferSize]byte     // what buf came from; nil if buf was allocated for a large head
+	r, w int                   // buf[r:w] is unread
+	err  error                 // result of readReady, owned by the reader
 
 	peeks   sync.Mutex // one look at a time
 	peekN   int        // result of peekReady, guarded by peeks

@@ -146,12 +146,13 @@ func (r *Request) Build(p Parts) error {
 		}
 	}
 	switch {
+	case !p.Body && r.Length > 0: // a length that is not that of the body: HTTP/2 can say so
+		return errLength
 	case !p.Body:
-		r.Length = min(p.Length, 0)
 	case p.Length >= 0:
 		r.Framing, r.Length = Fixed, p.Length
 	default:
-		r.Framing = Chunked
+		r.Framing, r.Length = Chunked, -1
 	}
 	return nil
 }
@@ -166,8 +167,10 @@ func (r *Request) add(name, value string) error {
 		return errFieldCount
 	}
 	switch f.ID {
-	case ContentLength, TransferEncoding, Host:
+	case TransferEncoding, Host:
 		return nil
+	case ContentLength:
+		return asError(r.note(&f))
 	case TE:
 		r.Trailers = r.Trailers || EqualFold(f.Value, "trailers")
 	case Expect:
@@ -179,6 +182,14 @@ func (r *Request) add(name, value string) error {
 	}
 	r.Fields = append(r.Fields, f)
 	return nil
+}
+
+// asError makes a nil *SyntaxError a nil error.
+func asError(err *SyntaxError) error {
+	if err == nil {
+		return nil
+	}
+	return err
 }
 
 // Preface reports whether b begins with HTTP/2's connection preface, or may

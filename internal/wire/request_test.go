@@ -196,7 +196,9 @@ func TestBuildRefusesWhatCouldBreakOutOfAHead(t *testing.T) {
 		"space in host":         {func(p *Parts) { p.Host = "a b" }, false},
 		"line end in a value":   {func(p *Parts) { p.Header = map[string][]string{"X": {"a\r\nY: b"}} }, false},
 		"colon in a name":       {func(p *Parts) { p.Header = map[string][]string{"X:": {"a"}} }, false},
-		"length told elsewhere": {func(p *Parts) { p.Header = map[string][]string{"Content-Length": {"x"}} }, true},
+		"length without a body": {func(p *Parts) { p.Header = map[string][]string{"Content-Length": {"5"}} }, false},
+		"bad length":            {func(p *Parts) { p.Header = map[string][]string{"Content-Length": {"x"}} }, false},
+		"length of nothing":     {func(p *Parts) { p.Header = map[string][]string{"Content-Length": {"0"}} }, true},
 		"too many fields":       {func(p *Parts) { p.Header = map[string][]string{"X": make([]string, MaxFields+1)} }, false},
 	} {
 		p := good
