@@ -10,7 +10,6 @@ import (
 // View is a function as seen from outside: its intent and what runs now.
 type View struct {
 	fn.Function
-	Spec      fn.Spec     // of the revision with most traffic; of the latest one while there is none
 	Replicas  Replicas    // over all revisions
 	URL       string      // where it is called
 	LastError *fn.Failure // why the last start failed, nil once one succeeded

@@ -165,8 +165,9 @@ func (p *Pool) Retire(rev fn.RevisionRef) {
 	}
 }
 
-// Forget ends every instance of a revision that was never put to use, and
-// whatever is remembered of its failures.
+// Forget takes a revision out of the pool: its instances finish their calls
+// and end, what is known of its failures is dropped, and calls held for it are
+// admitted anew, to whatever the revision then is.
 func (p *Pool) Forget(rev fn.RevisionRef) {
 	g := p.find(&rev)
 	if g == nil {
@@ -175,11 +176,13 @@ func (p *Pool) Forget(rev fn.RevisionRef) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.gone, g.pin, g.retired = true, 0, true
-	g.failWaitersLocked(shuttingDown())
-	for _, i := range g.insts {
-		i.stopLocked()
+	for _, w := range g.waiters {
+		w.granted = true
+		w.grant <- grant{again: true}
 	}
+	g.waiters = nil
 	p.forget(g)
+	g.shrinkLocked(0)
 }
 
 // shrinkLocked drains instances until n live: idle ones first.

@@ -46,10 +46,12 @@ type waiter struct {
 	granted bool
 }
 
-// grant is either a reserved slot of an instance, or why there is none.
+// grant is a reserved slot of an instance, or why there is none, or that the
+// group is gone.
 type grant struct {
-	inst *instance
-	fail *fn.Failure
+	inst  *instance
+	fail  *fn.Failure
+	again bool
 }
 
 // try takes an idle connection of a ready instance, or returns nil.
@@ -109,6 +111,9 @@ func (g *group) admit(ctx context.Context, id fn.CallID) (s *Slot, again bool, e
 		if got, abandoned = g.abandon(w); abandoned {
 			return nil, false, g.gaveUp(ctx, began)
 		}
+	}
+	if got.again {
+		return nil, true, nil
 	}
 	if got.fail != nil {
 		return nil, false, got.fail

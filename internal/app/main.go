@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/term"
+
+	"rouse.dev/rouse/internal/cli"
+	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/watchdog"
+)
+
+// Process is what the program has of the process it runs in.
+type Process struct {
+	Args           []string                    // os.Args
+	Version        string                      // of the program
+	Lookup         func(string) (string, bool) // os.LookupEnv
+	Stdin          *os.File
+	Stdout, Stderr *os.File
+}
+
+// Main runs the program and returns its exit code.
+func Main(ctx context.Context, p Process) int {
+	if len(p.Args) > 2 && p.Args[1] == "watchdog" {
+		return supervise(ctx, p)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "/"
+	}
+	return cli.Main(ctx, cli.Deps{
+		In: p.Stdin, Out: p.Stdout, Err: p.Stderr,
+		InData:      isData(p.Stdin),
+		OutTerminal: isTerminal(p.Stdout), ErrTerminal: isTerminal(p.Stderr),
+		Env: p.Lookup, Dir: dir, Root: os.Geteuid() == 0, Version: p.Version,
+		Up: serverOf(p).Up, Doctor: serverOf(p).Doctor,
+	}, p.Args[1:])
+}
+
+// supervise is "rouse watchdog -- PROGRAM ARGS": what serves the calls of a
+// forked function inside its sandbox.
+func supervise(ctx context.Context, p Process) int {
+	args := p.Args[2:]
+	if args[0] == "--" {
+		args = args[1:]
+	}
+	if err := watchdog.Run(ctx, watchdog.Config{Command: args}); err != nil {
+		fmt.Fprintln(p.Stderr, err)
+		return fn.ExitCode(err)
+	}
+	return 0
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// isData reports whether a stream is a pipe or a file, so that what it holds
+// was put there on purpose.
+func isData(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && (info.Mode().IsRegular() || info.Mode()&os.ModeNamedPipe != 0)
+}

@@ -1,0 +1,92 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// run starts the parts, from the inside out, and stops them in reverse when
+// ctx ends: no new calls, calls in hand finish, instances end.
+func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
+	// What serves calls must outlive ctx until they are drained.
+	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopInner()
+	var errs collector
+	var inside, outside sync.WaitGroup
+	inside.Go(func() { errs.add(w.pool.Run(inner)) })
+	inside.Go(func() { w.sweepLogs(inner) })
+	defer inside.Wait()
+	defer stopInner()
+	if err := w.control.Load(inner); err != nil {
+		return fmt.Errorf("loading functions: %w", err)
+	}
+	settle()
+	outer, stopOuter := context.WithCancel(ctx)
+	defer stopOuter()
+	outside.Go(func() { errs.add(w.control.Run(outer)) })
+	outside.Go(func() {
+		errs.add(w.gateway.Serve(inner, ln))
+		stopOuter() // a listener that broke ends the server
+	})
+	ready()
+	<-outer.Done()
+	w.log.Info("stopping", "reason", context.Cause(ctx))
+	errs.add(w.drain(inner))
+	outside.Wait()
+	stopInner()
+	inside.Wait()
+	return errs.err()
+}
+
+// drain lets the calls in hand finish, for as long as the configuration says.
+func (w *parts) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Pool.DrainGrace)
+	defer cancel()
+	err := w.gateway.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		w.log.Warn("calls were broken off", "after", w.cfg.Pool.DrainGrace)
+		return nil
+	}
+	return err
+}
+
+// sweepLogs closes the log files of silent functions, until ctx ends.
+func (w *parts) sweepLogs(ctx context.Context) {
+	const every = 10 * time.Second
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			if err := w.logs.Sweep(now); err != nil {
+				w.log.Warn("tidying logs", "error", err)
+			}
+		}
+	}
+}
+
+// collector gathers the errors of several goroutines.
+type collector struct {
+	mu   sync.Mutex
+	errs []error // guarded by mu
+}
+
+func (c *collector) add(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.errs = append(c.errs, err)
+	}
+}
+
+func (c *collector) err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Join(c.errs...)
+}

@@ -1,0 +1,268 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"rouse.dev/rouse/api"
+	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/build"
+	"rouse.dev/rouse/internal/build/runtimes"
+	"rouse.dev/rouse/internal/build/source"
+	"rouse.dev/rouse/internal/build/steps"
+	"rouse.dev/rouse/internal/cli"
+	"rouse.dev/rouse/internal/conf"
+	"rouse.dev/rouse/internal/control"
+	"rouse.dev/rouse/internal/datadir"
+	"rouse.dev/rouse/internal/dialect/native"
+	"rouse.dev/rouse/internal/engine/process"
+	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/gateway"
+	"rouse.dev/rouse/internal/logs"
+	"rouse.dev/rouse/internal/observe"
+	"rouse.dev/rouse/internal/pool"
+	"rouse.dev/rouse/internal/route"
+	"rouse.dev/rouse/internal/store/pebble"
+	"rouse.dev/rouse/templates"
+)
+
+// server makes servers out of configurations.
+type server struct{ p Process }
+
+func serverOf(p Process) server { return server{p} }
+
+// parts is a server whose parts are made and wired, not running yet. close
+// undoes what making them took, in reverse.
+type parts struct {
+	cfg     conf.Config
+	log     *slog.Logger
+	dir     *datadir.Dir
+	store   *pebble.Store
+	logs    *logs.Store
+	observe *observe.Observer
+	engine  *process.Engine
+	pool    *pool.Pool
+	control *control.Controller
+	gateway *gateway.Server
+	fresh   string // password made by this start
+	closers []func() error
+}
+
+// Up runs a server until ctx ends, and calls ready once it serves.
+func (s server) Up(ctx context.Context, cfg conf.Config, ready func(cli.Ready)) (err error) {
+	// Listening comes first: of two servers that are meant to be one, the
+	// second must change nothing.
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fn.WithHint(fn.Errorf(fn.Unavailable, "listening on %s: %w", cfg.Listen, err),
+			"stop what uses that address, or choose another with --listen")
+	}
+	w := &parts{cfg: cfg}
+	defer func() { err = errors.Join(err, w.close()) }()
+	w.closers = append(w.closers, func() error { _ = ln.Close(); return nil }) // closed before, as a rule
+	url := "http://" + ln.Addr().String()
+	if err := s.make(ctx, w, url); err != nil {
+		return err
+	}
+	return w.run(ctx, ln, func() { ready(cli.Ready{URL: url, Password: w.fresh}) })
+}
+
+// make opens the state and wires the parts.
+func (s server) make(ctx context.Context, w *parts, url string) error {
+	log, err := newLog(s.p.Stderr, w.cfg.Log)
+	if err != nil {
+		return err
+	}
+	w.log = log
+	if err := w.openState(); err != nil {
+		return err
+	}
+	if err := w.openEngine(ctx); err != nil {
+		return err
+	}
+	return s.wire(ctx, w, url)
+}
+
+// openState opens what lies in the data folder.
+func (w *parts) openState() (err error) {
+	if w.dir, err = datadir.Open(w.cfg.Data); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.dir.Close)
+	if w.store, err = pebble.Open(w.dir.Store(), pebble.Config{Log: w.part("store")}); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.store.Close)
+	if w.logs, err = logs.Open(w.dir.Logs(), logs.Config{Bytes: int64(w.cfg.Logs.Bytes)}); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.logs.Close)
+	return nil
+}
+
+// openEngine makes the engine and removes what a killed server has left.
+func (w *parts) openEngine(ctx context.Context) (err error) {
+	if w.engine, err = newEngine(w.cfg, w.dir.Path(), w.dir.Run(), w.log); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.engine.Close)
+	left, err := w.engine.Recover(ctx)
+	if err != nil {
+		return fmt.Errorf("cleaning up after an earlier server: %w", err)
+	}
+	if n := left.Processes + left.Cgroups + left.Namespaces + left.Mounts; n > 0 {
+		w.log.Info("cleaned up after a server that was killed", "processes", left.Processes, "cgroups", left.Cgroups,
+			"namespaces", left.Namespaces, "mounts", left.Mounts)
+	}
+	return nil
+}
+
+// wire makes everything that keeps nothing on the host by itself.
+func (s server) wire(ctx context.Context, w *parts, url string) error {
+	set, err := runtimes.Load(templates.FS, filepath.Join(w.dir.Path(), "templates"), w.cfg.Engine.RuntimeDirs)
+	if err != nil {
+		return err
+	}
+	w.observe = observe.New(observe.Config{Records: w.cfg.Calls.Records, Version: s.p.Version})
+	routes := route.New()
+	launcher := &control.Launcher{}
+	w.pool = pool.New(pool.Config{
+		Engine: w.engine, Source: launcher, Logs: w.logs, Observer: w.observe, Log: w.part("pool"),
+		StartsAtOnce: w.cfg.Pool.StartsAtOnce, Tick: w.cfg.Pool.ReapInterval,
+	})
+	builder, err := newBuilder(w, set, s.p.Lookup)
+	if err != nil {
+		return err
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	w.control = control.New(control.Config{
+		Store: w.store, Routes: routes, Pool: w.pool, Builder: builder, Runtimes: set,
+		Sources: control.Sources{Dir: w.dir.Sources(), Tmp: w.dir.Tmp(), Limits: source.Limits{
+			Packed: int64(w.cfg.Limits.Upload), Bytes: int64(w.cfg.Limits.Unpacked), Entries: w.cfg.Limits.Files,
+		}},
+		Logs: w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
+		Forget:    w.observe.Forget,
+		Artifacts: w.dir.Artifacts(), CollectArtifacts: w.dir.CollectArtifacts, Binary: binary,
+		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
+		Version: s.p.Version, URL: url, Domain: w.cfg.Domain,
+	})
+	launcher.Bind(w.control)
+	return s.wireAPI(w, routes)
+}
+
+// wireAPI makes what answers requests.
+func (s server) wireAPI(w *parts, routes *route.Table) error {
+	accounts, err := auth.Load(w.dir.Path(), w.cfg.Auth.Users)
+	if err != nil {
+		return err
+	}
+	w.fresh = accounts.Fresh()
+	metrics, err := w.observe.Handler(loads{w.pool}, w.part("metrics"))
+	if err != nil {
+		return err
+	}
+	handler := native.New(native.Config{
+		Control: w.control, Identify: auth.NewChecker(accounts, time.Now).Identify, Log: w.part("api"),
+		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
+	})
+	var trusted []netip.Prefix
+	for _, text := range w.cfg.Gateway.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fn.Errorf(fn.Invalid, "gateway.trustedProxies: %w", err)
+		}
+		trusted = append(trusted, p)
+	}
+	w.gateway = gateway.New(gateway.Config{
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: handler, Log: w.part("gateway"),
+		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
+		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,
+	})
+	return nil
+}
+
+// part is the logger of one part.
+func (w *parts) part(name string) *slog.Logger { return w.log.With("component", name) }
+
+// close undoes what making the parts took.
+func (w *parts) close() error {
+	var errs []error
+	for i := len(w.closers) - 1; i >= 0; i-- {
+		errs = append(errs, w.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// Doctor looks at this host when no server answers: it makes an engine on a
+// folder of its own and asks it.
+func (s server) Doctor(ctx context.Context, cfg conf.Config) (_ api.DoctorReport, err error) {
+	dir, err := os.MkdirTemp("", "rouse-doctor")
+	if err != nil {
+		return api.DoctorReport{}, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	e, err := newEngine(cfg, dir, filepath.Join(dir, "run"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return api.DoctorReport{}, err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	report := e.Report(ctx)
+	out := api.DoctorReport{Level: report.Level}
+	for _, check := range report.Checks {
+		out.Checks = append(out.Checks, api.Check(check))
+	}
+	return out, nil
+}
+
+// newLog makes the server's own log.
+func newLog(to *os.File, c conf.Log) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		return nil, fn.Errorf(fn.Invalid, "log.level: %w", err)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(to, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(to, o)), nil
+}
+
+// settle gives back to the host what starting has used and running does not
+// need.
+func settle() { debug.FreeOSMemory() }
+
+// newBuilder makes the builder of artifacts: what was built before is found,
+// a few builds run at a time, their output is kept.
+func newBuilder(w *parts, set *runtimes.Set, lookup func(string) (string, bool)) (build.Builder, error) {
+	env := map[string]string{}
+	for _, name := range w.cfg.Build.Env {
+		if v, ok := lookup(name); ok {
+			env[name] = v
+		}
+	}
+	in := func(name string) string { return filepath.Join(w.dir.Path(), name) }
+	b, err := steps.New(steps.Config{
+		Runtimes: set, Runner: w.engine, Work: filepath.Join(w.dir.Tmp(), "builds"), Caches: in("caches"), Artifacts: w.dir.Artifacts(),
+		Env: env, Limits: fn.Limits{Memory: int64(w.cfg.Build.Memory), Timeout: w.cfg.Limits.BuildTimeout}, Log: w.part("build"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	parallel := w.cfg.Build.Parallel
+	if parallel == 0 {
+		parallel = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	return build.Record(build.Limit(build.Cache(b, in("builds"), w.dir.Artifacts()), parallel), in("builds")), nil
+}

@@ -1,0 +1,74 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/store"
+)
+
+// Kinds of objects in the store.
+const (
+	kindNamespaces = "namespaces"
+	kindFunctions  = "functions"
+	kindRevisions  = "revisions" // namespace: the function's "namespace/name"; name: 8 digits, so that key order is number order
+)
+
+// Kinds returns every kind of object there is in a store.
+func Kinds() []string { return []string{kindNamespaces, kindFunctions, kindRevisions} }
+
+func namespaceKey(name string) store.Key {
+	return store.Key{Kind: kindNamespaces, Name: name}
+}
+
+func functionKey(ref fn.Ref) store.Key {
+	return store.Key{Kind: kindFunctions, Namespace: ref.Namespace, Name: ref.Name}
+}
+
+func revisionKey(rev fn.RevisionRef) store.Key {
+	return store.Key{Kind: kindRevisions, Namespace: rev.Ref.String(), Name: fmt.Sprintf("%08d", rev.Number)}
+}
+
+// encode is the one way an object becomes bytes.
+func encode(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encoding %T: %v", v, err)
+	}
+	return b, nil
+}
+
+func decode[T any](o store.Object) (T, error) {
+	var v T
+	if err := json.Unmarshal(o.Value, &v); err != nil {
+		return v, fn.Errorf(fn.Internal, "decoding %s %s/%s: %v", o.Kind, o.Namespace, o.Name, err)
+	}
+	return v, nil
+}
+
+// Validate checks one stored object the way every other door does. Restore
+// calls it for each object of a backup.
+func Validate(o store.Object) error {
+	switch o.Kind {
+	case kindNamespaces:
+		n, err := decode[fn.Namespace](o)
+		if err != nil {
+			return fn.Errorf(fn.Invalid, "%v", err)
+		}
+		return sameKey(o, namespaceKey(n.Name), fn.ValidateName("namespace", n.Name), fn.ValidateLabels("labels", n.Labels))
+	case kindFunctions:
+		f, err := decode[fn.Function](o)
+		if err != nil {
+			return fn.Errorf(fn.Invalid, "%v", err)
+		}
+		return sameKey(o, functionKey(f.Ref), ValidateFunction(f))
+	case kindRevisions:
+		r, err := decode[fn.Revision](o)
+		if err != nil {
+			return fn.Errorf(fn.Invalid, "%v", err)
+		}
+		return sameKey(o, revisionKey(r.RevisionRef), ValidateRevision(r))
+	}
+	return fn.Errorf(fn.Invalid, "unknown kind of object %q", o.Kind)
+}

@@ -1,0 +1,194 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"rouse.dev/rouse/internal/build"
+	"rouse.dev/rouse/internal/build/runtimes"
+	"rouse.dev/rouse/internal/engine"
+	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/logs"
+	"rouse.dev/rouse/internal/pool"
+	"rouse.dev/rouse/internal/route"
+	"rouse.dev/rouse/internal/store"
+)
+
+// Pool is what control needs of package pool.
+type Pool interface {
+	Warm(ctx context.Context, rev fn.RevisionRef, n int) error
+	Pin(ctx context.Context, rev fn.RevisionRef, n int) error
+	Limit(rev fn.RevisionRef, n int)
+	Retire(rev fn.RevisionRef)
+	Forget(rev fn.RevisionRef)
+	Stats(ref fn.Ref) []pool.Stats
+}
+
+// Config is everything a Controller needs.
+type Config struct {
+	Store    store.Store
+	Routes   *route.Table
+	Pool     Pool
+	Builder  build.Builder
+	Runtimes *runtimes.Set
+	Sources  Sources
+	Logs     *logs.Store
+	Archive  Archive
+	Engine   engine.Reporter // may be nil
+	Forget   func(fn.Ref)    // told of removed functions; may be nil
+	Log      *slog.Logger
+
+	Artifacts        string                          // folder of unpacked artifacts, one each digest
+	CollectArtifacts func(remove func() error) error // calls remove while no backup copies artifacts
+	Binary           string                          // this program, mounted at /rouse/rouse where a runtime asks for it
+	Defaults         fn.Policy                       // for what a function does not say
+	Keep             int                             // revisions kept of each function besides those in traffic; default 10
+	Version          string
+	URL              string // where functions are called: "http://127.0.0.1:8080"
+	Domain           string
+}
+
+// Controller changes functions. It is safe for use by several goroutines;
+// changes of one function happen one after the other.
+type Controller struct {
+	cfg   Config
+	began time.Time
+	locks keyedLocks
+
+	building sync.RWMutex // held for reading from a build until its revision is stored
+
+	mu      sync.Mutex
+	pending map[fn.RevisionRef]fn.Revision // guarded by mu: being deployed, not stored yet
+	burned  map[fn.Ref]int                 // guarded by mu: highest number a failed deploy has used
+}
+
+// New makes a controller. Call Load before anything else.
+func New(cfg Config) *Controller {
+	if cfg.Keep <= 0 {
+		cfg.Keep = 10
+	}
+	return &Controller{
+		cfg: cfg, began: time.Now(),
+		pending: make(map[fn.RevisionRef]fn.Revision),
+		burned:  make(map[fn.Ref]int),
+	}
+}
+
+// Load builds the routing table from the store, makes the default namespace
+// if there is none, and has the pool start what must always run.
+func (c *Controller) Load(ctx context.Context) error {
+	if err := c.ensureDefaultNamespace(ctx); err != nil {
+		return err
+	}
+	objects, _, err := c.cfg.Store.List(ctx, store.Query{Kind: kindFunctions})
+	if err != nil {
+		return fmt.Errorf("listing functions: %w", err)
+	}
+	for _, o := range objects {
+		f, err := decode[fn.Function](o)
+		if err != nil {
+			return err
+		}
+		c.cfg.Routes.Set(route.NewEntry(f.Ref, f.Spec.Limits.Timeout, f.Traffic))
+		c.pin(ctx, f)
+	}
+	return nil
+}
+
+func (c *Controller) ensureDefaultNamespace(ctx context.Context) error {
+	_, err := c.CreateNamespace(ctx, fn.DefaultNamespace, nil)
+	if fn.KindOf(err) == fn.Conflict {
+		return nil
+	}
+	return err
+}
+
+// pin tells the pool how many instances of a function must always run.
+func (c *Controller) pin(ctx context.Context, f fn.Function) {
+	n := floor(f)
+	for _, t := range f.Traffic {
+		if t.Weight == 0 {
+			continue
+		}
+		if err := c.cfg.Pool.Pin(ctx, fn.RevisionRef{Ref: f.Ref, Number: t.Revision}, n); err != nil {
+			c.cfg.Log.Error("function cannot be kept running", "function", f.Ref.String(), "error", err)
+		}
+	}
+}
+
+// floor is how many instances a function must always have.
+func floor(f fn.Function) int {
+	if f.Replicas != nil {
+		return *f.Replicas
+	}
+	return f.Spec.Scale.Min
+}
+
+// get reads a function and the version it has in the store.
+func (c *Controller) get(ctx context.Context, ref fn.Ref) (fn.Function, uint64, error) {
+	o, err := c.cfg.Store.Get(ctx, functionKey(ref))
+	if err != nil {
+		if fn.KindOf(err) == fn.NotFound {
+			err = fn.WithHint(fn.Errorf(fn.NotFound, "there is no function %s", ref), "rouse list shows what there is")
+		}
+		return fn.Function{}, 0, err
+	}
+	f, err := decode[fn.Function](o)
+	return f, o.Version, err
+}
+
+// revision reads a revision, deployed or being deployed.
+func (c *Controller) revision(ctx context.Context, rev fn.RevisionRef) (fn.Revision, error) {
+	c.mu.Lock()
+	r, ok := c.pending[rev]
+	c.mu.Unlock()
+	if ok {
+		return r, nil
+	}
+	o, err := c.cfg.Store.Get(ctx, revisionKey(rev))
+	if err != nil {
+		if fn.KindOf(err) == fn.NotFound {
+			err = fn.WithHint(fn.Errorf(fn.NotFound, "%s has no revision %d", rev.Ref, rev.Number),
+				"rouse revisions %s shows what is kept", rev.Name)
+		}
+		return fn.Revision{}, err
+	}
+	return decode[fn.Revision](o)
+}
+
+// keyedLocks is one mutex for each function that is being changed.
+type keyedLocks struct {
+	mu sync.Mutex
+	m  map[fn.Ref]chan struct{} // guarded by mu: closed when the change is over
+}
+
+// lock waits until nobody else changes ref. The caller calls unlock.
+func (k *keyedLocks) lock(ctx context.Context, ref fn.Ref) (unlock func(), err error) {
+	mine := make(chan struct{})
+	for {
+		k.mu.Lock()
+		other, taken := k.m[ref]
+		if !taken {
+			if k.m == nil {
+				k.m = make(map[fn.Ref]chan struct{})
+			}
+			k.m[ref] = mine
+			k.mu.Unlock()
+			return func() {
+				k.mu.Lock()
+				delete(k.m, ref)
+				k.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		k.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, fn.Errorf(fn.Conflict, "waiting for another change of %s: %w", ref, context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/store"
+)
+
+// Namespaces lists all namespaces in name order.
+func (c *Controller) Namespaces(ctx context.Context) ([]fn.Namespace, error) {
+	objects, _, err := c.cfg.Store.List(ctx, store.Query{Kind: kindNamespaces})
+	if err != nil {
+		return nil, err
+	}
+	all := make([]fn.Namespace, 0, len(objects))
+	for _, o := range objects {
+		n, err := decode[fn.Namespace](o)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// CreateNamespace makes a namespace; fn.Conflict if it exists.
+func (c *Controller) CreateNamespace(ctx context.Context, name string, labels map[string]string) (fn.Namespace, error) {
+	n := fn.Namespace{Name: name, Labels: labels, Created: time.Now().UTC()}
+	if err := errors.Join(fn.ValidateName("namespace", name), fn.ValidateLabels("labels", labels)); err != nil {
+		return n, err
+	}
+	value, err := encode(n)
+	if err != nil {
+		return n, err
+	}
+	_, err = c.cfg.Store.Apply(ctx, store.Change{Key: namespaceKey(name), Labels: labels, Value: value})
+	if fn.KindOf(err) == fn.Conflict && err != nil {
+		return n, fn.Errorf(fn.Conflict, "namespace %s exists already", name)
+	}
+	return n, err
+}
+
+// DeleteNamespace removes an empty namespace.
+func (c *Controller) DeleteNamespace(ctx context.Context, name string) error {
+	if name == fn.DefaultNamespace {
+		return fn.Errorf(fn.Conflict, "namespace %s cannot be deleted: it is where functions without a namespace live", name)
+	}
+	o, err := c.cfg.Store.Get(ctx, namespaceKey(name))
+	if err != nil {
+		return c.noNamespace(name, err)
+	}
+	functions, _, err := c.cfg.Store.List(ctx, store.Query{Kind: kindFunctions, Namespace: name})
+	if err != nil {
+		return err
+	}
+	if len(functions) > 0 {
+		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s has %d functions", name, len(functions)), "remove them first")
+	}
+	_, err = c.cfg.Store.Apply(ctx, store.Change{Key: o.Key, IfVersion: o.Version})
+	return err
+}
+
+func (c *Controller) namespaceExists(ctx context.Context, name string) error {
+	_, err := c.cfg.Store.Get(ctx, namespaceKey(name))
+	return c.noNamespace(name, err)
+}
+
+// noNamespace words the error of a look-up that found no namespace.
+func (c *Controller) noNamespace(name string, err error) error {
+	if err != nil && fn.KindOf(err) == fn.NotFound {
+		return fn.WithHint(fn.Errorf(fn.NotFound, "there is no namespace %s", name), "rouse namespace create %s", name)
+	}
+	return err
+}
+
+// touchNamespace is a write that changes nothing, but fails if the namespace
+// is deleted at the same time as a function is made in it.
+func (c *Controller) touchNamespace(ctx context.Context, name string) (store.Change, error) {
+	o, err := c.cfg.Store.Get(ctx, namespaceKey(name))
+	if err != nil {
+		return store.Change{}, c.noNamespace(name, err)
+	}
+	return store.Change{Key: o.Key, Labels: o.Labels, Value: o.Value, IfVersion: o.Version}, nil
+}
