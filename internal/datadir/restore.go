@@ -93,7 +93,8 @@ func restore(ctx context.Context, r io.Reader, path string, c RestoreConfig, tab
 	if err := b.build(ctx, r, table); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, abs); err != nil {
+	// The plain system call: os.Rename refuses to replace even an empty folder.
+	if err := unix.Rename(temp, abs); err != nil {
 		return fn.WithHint(fn.Errorf(fn.Conflict, "%w", err), "restore into a folder that is empty, not a mount point, and not in use")
 	}
 	return syncPath(filepath.Dir(abs))

@@ -239,14 +239,16 @@ func (u *unpacker) compare(seen *os.File) error {
 	for {
 		a, errA := readLine(ours)
 		b, errB := readLine(theirs)
+		for _, err := range [...]error{errA, errB} {
+			if err != nil && !errors.Is(err, io.EOF) {
+				return fmt.Errorf("reading the sums: %w", err)
+			}
+		}
 		if a != b {
 			return fn.Errorf(fn.Invalid, "the backup is damaged: its sums say %.200q, its content is %.200q", b, a)
 		}
-		if errors.Is(errA, io.EOF) && errors.Is(errB, io.EOF) {
+		if errA != nil { // both ended: the lines are equal
 			return nil
-		}
-		if err := errors.Join(errA, errB); err != nil {
-			return fmt.Errorf("reading the sums: %w", err)
 		}
 	}
 }
