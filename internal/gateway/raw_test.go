@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/wire"
 )
 
@@ -354,6 +355,38 @@ func TestATrustedProxyIsBelieved(t *testing.T) {
 		h := <-seen
 		if h.Get("X-Forwarded-For") != "1.1.1.1, 2.2.2.2, 3.3.3.3, 127.0.0.1" || h.Get("X-Forwarded-Proto") != "https" || h.Get("X-Forwarded-Host") != "www.example.org" {
 			t.Errorf("%v", h)
+		}
+	})
+}
+
+// faulty is a recorder with a bug.
+type faulty struct{ Recorder }
+
+func (f faulty) Record(inv *fn.Invocation) {
+	f.Recorder.Record(inv)
+	if inv.Status == 418 {
+		panic("a bug")
+	}
+}
+
+func TestABugEndsOneConnectionOnly(t *testing.T) {
+	r := newRig(t, rigConfig{
+		functions: map[string]function{"f": handler(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/teapot" {
+				w.WriteHeader(418)
+			}
+		})},
+		config: func(c *Config) { c.Recorder = faulty{c.Recorder} },
+		policy: func(p *fn.Policy) { p.Scale.Max, p.Scale.Concurrency = 1, 1 },
+	})
+	protocols(t, r, func(t *testing.T, c *http.Client) {
+		for range 3 {
+			if res, err := c.Get(r.url + "/function/f/teapot"); err == nil {
+				res.Body.Close()
+			}
+			if res, _ := get(t, c, r.url+"/function/f"); res.StatusCode != 200 {
+				t.Errorf("the next call: %d", res.StatusCode)
+			}
 		}
 	})
 }

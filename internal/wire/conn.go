@@ -65,10 +65,11 @@ func (c *Conn) Discard(n int) {
 // limit bytes. It returns ErrHeadTooLarge if limit unconsumed bytes are
 // there already, io.EOF at the end.
 func (c *Conn) Fill(limit int) error {
+	if c.w-c.r >= limit {
+		return ErrHeadTooLarge
+	}
 	if c.buf != nil && c.w == len(c.buf) {
-		if err := c.makeRoom(limit); err != nil {
-			return err
-		}
+		c.makeRoom()
 	}
 	if c.raw == nil {
 		return c.fillPlain()
@@ -82,21 +83,17 @@ func (c *Conn) Fill(limit int) error {
 }
 
 // makeRoom moves the unread bytes to the front, or to a buffer twice as large.
-func (c *Conn) makeRoom(limit int) error {
+func (c *Conn) makeRoom() {
 	n := c.w - c.r
-	if n >= limit {
-		return ErrHeadTooLarge
-	}
 	if c.r > 0 && n <= len(c.buf)/2 {
 		copy(c.buf, c.buf[c.r:c.w])
 		c.r, c.w = 0, n
-		return nil
+		return
 	}
 	grown := make([]byte, max(2*len(c.buf), BufferSize))
 	copy(grown, c.buf[c.r:c.w])
 	c.release()
 	c.buf, c.r, c.w = grown, 0, n
-	return nil
 }
 
 // fillPlain is Fill for connections that are not sockets.
