@@ -22,7 +22,7 @@ func TestTargetsNameFunctions(t *testing.T) {
 		{"f.ns.fn.example.", "/", "ns/f /"},
 		{"f.fn.example", "/", "bad"},
 		{"a.f.ns.fn.example", "/", "bad"},
-		{".fn.example", "/", "bad"},
+		{".fn.example", "/", "api"},
 		{"xfn.example", "/", "api"},
 		{"fn.example", "/", "api"},
 		{"fn.example", "/function/f", "default/f "},
