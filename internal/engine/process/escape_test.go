@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -152,12 +153,13 @@ func TestNothingLeaksIn(t *testing.T) {
 	defer unix.Close(p[0])
 	defer unix.Close(p[1])
 	t.Setenv("ROUSE_ADMIN_PASSWORD", "hunter2")
-	spec := probe(t, "leak", "ignore-term")
+	spec := command("leak", "sleep", "1000") // opens nothing
+	spec.Root = testPrograms(t)
 	spec.Env = map[string]string{"GREETING": "hello", "HOME": "/tmp/home", "LISTEN_FDS": "7"}
 	spec.Program.Listen = fn.ListenSocket
-	i, out := start(t, e, spec)
-	out.await(t, "ready")
+	i, _ := start(t, e, spec)
 	proc := fmt.Sprintf("/proc/%d/", i.(*instance).pid)
+	awaitExec(t, proc)
 	var fds []string
 	entries, err := os.ReadDir(proc + "fd")
 	if err != nil {
@@ -244,5 +246,19 @@ func TestWritableMountBelongsToTheFunction(t *testing.T) {
 	}
 	if fi, err := os.Stat(outside); err != nil || owner(fi) != 0 {
 		t.Errorf("a link was followed: owner %d, error %v", owner(fi), err)
+	}
+}
+
+// awaitExec waits until the kernel has finished the exec: the server goes on
+// as soon as the child no longer uses its memory, which is a little earlier.
+func awaitExec(t *testing.T, proc string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if env, err := os.ReadFile(proc + "environ"); err == nil && len(env) > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the program has no environment")
+		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // Forkers are the OS threads that make processes. They live as long as the
@@ -74,9 +76,16 @@ func (f *Forkers) do(ctx context.Context, req *Request, exec bool) (Process, err
 	return r.proc, r.err
 }
 
-// loop never unlocks its thread, so the runtime ends the thread with it.
+// loop never unlocks its thread, so the runtime ends the thread with it. The
+// main thread would not end: it is left to others.
 func (f *Forkers) loop() {
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		f.done.Go(f.loop) // while this goroutine keeps the main thread
+		<-f.stop
+		runtime.UnlockOSThread()
+		return
+	}
 	for {
 		select {
 		case j := <-f.jobs:

@@ -24,20 +24,27 @@ type View struct {
 // Build makes a view, as root. The mount point is an empty folder; nothing
 // stays mounted on it.
 func Build(c Config, mountPoint string, resolv []byte) (*View, error) {
-	type result struct {
-		v   *View
-		err error
-	}
-	out := make(chan result, 1)
+	var v *View
+	var err error
+	onThread(func() { v, err = build(&c, mountPoint, resolv) })
+	return v, err
+}
+
+// onThread runs f on an OS thread that ends with it, as f changes what the
+// thread is. It must not be the main thread: that one never ends, and
+// /proc/self of the whole server would show what f did to it.
+func onThread(f func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
-		v, err := build(&c, mountPoint, resolv)
-		out <- result{v, err}
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			onThread(f) // while this goroutine keeps the main thread
+			runtime.UnlockOSThread()
+			return
+		}
+		f()
 	})
 	wg.Wait()
-	r := <-out
-	return r.v, r.err
 }
 
 func build(c *Config, dir string, resolv []byte) (v *View, err error) {

@@ -31,7 +31,9 @@ func main() {
 }
 
 func listen() (net.Listener, error) {
-	if os.Getenv("LISTEN_FDS") == "1" && os.Getenv("LISTEN_PID") == fmt.Sprint(os.Getpid()) {
+	// Without a process namespace the pid is not known in advance.
+	pid := os.Getenv("LISTEN_PID")
+	if os.Getenv("LISTEN_FDS") == "1" && (pid == "" || pid == fmt.Sprint(os.Getpid())) {
 		return net.FileListener(os.NewFile(3, "http"))
 	}
 	return net.Listen("tcp", ":"+os.Getenv("PORT"))
