@@ -11,6 +11,12 @@ type Config struct {
 	Rate  int64 // bytes a second each instance may write over time; default 512 KiB
 	Burst int64 // bytes it may write at once after a quiet time; default half of Bytes
 
+	// Patience is how long the disk may take for one write. After a longer one
+	// nothing is written for five times as long (at most 10 s), so that a disk
+	// in trouble holds a function that prints up for a fraction of its time.
+	// Default 200 ms.
+	Patience time.Duration
+
 	CloseAfter time.Duration // how long a silent function's file stays open; default 30 s
 	MaxOpen    int           // files open at once; default 256
 }
@@ -23,6 +29,7 @@ func (c Config) withDefaults() Config {
 	orElse(&c.Total, 2<<30)
 	orElse(&c.Segments, 4)
 	orElse(&c.Rate, 512<<10)
+	orElse(&c.Patience, 200*time.Millisecond)
 	orElse(&c.CloseAfter, 30*time.Second)
 	orElse(&c.MaxOpen, 256)
 	c.Segments = min(max(c.Segments, 2), 16)

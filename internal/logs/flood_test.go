@@ -16,7 +16,7 @@ import (
 // TestAGigabyteLeavesABoundedRing prints 1 GB as a function in an endless loop
 // would, beside a neighbour that prints a little.
 func TestAGigabyteLeavesABoundedRing(t *testing.T) {
-	s := open(t, Config{})
+	s := open(t, patient())
 	w := s.Writer(fib3, "flood", Stdout, nil)
 	calm := s.Writer(fn.RevisionRef{Ref: fn.Ref{Namespace: "default", Name: "calm"}, Number: 1}, "calm", Stdout, nil)
 	const line = "the quick brown fox jumps over the lazy dog again\n"
@@ -104,7 +104,7 @@ func TestDroppedLinesAreAllAccountedFor(t *testing.T) {
 }
 
 func TestFloodWithoutNewlinesIsOneCutLine(t *testing.T) {
-	s := open(t, Config{})
+	s := open(t, patient())
 	w := s.Writer(fib3, "a", Stdout, nil)
 	chunk := bytes.Repeat([]byte{0}, 64<<10)
 	for range 1000 {
@@ -184,7 +184,7 @@ func TestADiskThatRefusesCostsLinesButNoErrors(t *testing.T) {
 
 func TestLastLinesOutliveTheInstanceForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := open(t, Config{})
+		s := open(t, patient())
 		out := s.Writer(fib3, "a", Stdout, nil)
 		errw := s.Writer(fib3, "a", Stderr, nil)
 		for i := range 50 {
@@ -212,7 +212,7 @@ func TestLastLinesOutliveTheInstanceForAWhile(t *testing.T) {
 }
 
 func TestCrashLoopDoesNotGatherInstances(t *testing.T) {
-	s := open(t, Config{})
+	s := open(t, patient())
 	for i := range 3 * maxEnded {
 		w := s.Writer(fib3, fmt.Sprint("i", i), Stderr, nil)
 		print(t, w, "bad config\n")
@@ -243,4 +243,45 @@ func TestFilesAreForTheServerAlone(t *testing.T) {
 			t.Errorf("%s: %v %v", name, info.Mode(), err)
 		}
 	}
+}
+
+func TestSlowDiskIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Config{})
+		w := s.Writer(fib3, "a", Stdout, nil)
+		print(t, w, "one\n")
+		s.judge(time.Now(), 200*time.Millisecond, nil) // just bearable
+		print(t, w, "two\n")
+		s.judge(time.Now(), time.Second, nil)
+		print(t, w, "three\n")
+		time.Sleep(restFactor*time.Second - time.Millisecond)
+		print(t, w, "four\n")
+		time.Sleep(2 * time.Millisecond)
+		print(t, w, "five\n")
+		s.judge(time.Now(), time.Hour, nil)
+		time.Sleep(maxRest)
+		print(t, w, "six\n")
+		shut(t, w)
+		same(t, texts(read(t, s, fib, Query{})),
+			[]string{"one", "two", "2 lines dropped: the disk is too slow or full", "five", "six"})
+	})
+}
+
+func TestFileThatBreaksIsOpenedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, unlimited())
+		w := s.Writer(fib3, "a", Stdout, nil)
+		print(t, w, "one\n")
+		if err := s.rings[fib].file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		print(t, w, "two\n")
+		if st := s.Stats(); st.Open != 0 || st.Dropped != 1 {
+			t.Errorf("the broken file is still in use: %+v", st)
+		}
+		time.Sleep(errorRest + time.Millisecond)
+		print(t, w, "three\n")
+		shut(t, w)
+		same(t, texts(read(t, s, fib, Query{})), []string{"one", "1 line dropped: the disk is too slow or full", "three"})
+	})
 }

@@ -103,13 +103,18 @@ func TestFollowOfASilentFunctionWaitsForItsFirstLine(t *testing.T) {
 }
 
 func TestFollowFilters(t *testing.T) {
-	s := open(t, unlimited())
-	f := follow(t, s, Query{Instance: "b", Tail: -1})
-	a, b := s.Writer(fib3, "a", Stdout, nil), s.Writer(fib3, "b", Stdout, nil)
-	print(t, a, "no\n")
-	print(t, b, "yes\n")
-	f.want("yes")
-	shut(t, a, b)
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, unlimited())
+		a, b := s.Writer(fib3, "a", Stdout, nil), s.Writer(fib3, "b", Stdout, nil)
+		print(t, b, "old\n")
+		f := follow(t, s, Query{Instance: "b", Tail: -1})
+		synctest.Wait() // it is behind what is there
+		print(t, a, "no\n")
+		print(t, b, "yes\n")
+		f.want("yes")
+		shut(t, a, b)
+		f.end()
+	})
 }
 
 func TestSlowFollowerIsToldWhatItMissed(t *testing.T) {

@@ -188,14 +188,12 @@ func (w *writer) passLocked(p []byte) []byte {
 	return p[end:]
 }
 
-// The disk is a resource of all functions. When a write takes longer than
-// slowWrite, nothing is written for restFactor times as long (at most
-// maxRest): printing holds a function up for a tenth of its time at worst.
+// The disk is a resource of all functions: when it is in trouble it is left
+// alone for a while. See Config.Patience.
 const (
-	slowWrite  = 50 * time.Millisecond
-	restFactor = 10
+	restFactor = 5
 	maxRest    = 10 * time.Second
-	errorRest  = time.Second // after an error, a full disk for one
+	errorRest  = time.Second // after an error; a full disk is one
 )
 
 // flushLocked writes the batch to the ring, or drops it if the disk is not up
@@ -204,18 +202,12 @@ func (w *writer) flushLocked(out *batch) {
 	if len(out.b) == 0 {
 		return
 	}
-	began := w.head.Time
-	ok := w.s.slow.Load() <= began.UnixNano()
+	ok := w.s.slow.Load() <= w.head.Time.UnixNano()
 	if ok {
-		began = time.Now()
+		began := time.Now()
 		err := w.ring.append(out.b, began)
+		w.s.judge(time.Now(), time.Since(began), err)
 		ok = err == nil
-		switch took := time.Since(began); {
-		case !ok:
-			w.s.slow.Store(began.Add(took + errorRest).UnixNano())
-		case took > slowWrite:
-			w.s.slow.Store(began.Add(took + min(restFactor*took, maxRest)).UnixNano())
-		}
 	}
 	if ok {
 		w.s.lines.Add(uint64(out.lines))
@@ -226,6 +218,17 @@ func (w *writer) flushLocked(out *batch) {
 		w.s.dropped.Add(uint64(out.lines))
 	}
 	*out = batch{b: out.b[:0]}
+}
+
+// judge leaves the disk alone for a while if a write that ended now was slow
+// or failed.
+func (s *Store) judge(now time.Time, took time.Duration, err error) {
+	switch {
+	case err != nil:
+		s.slow.Store(now.Add(errorRest).UnixNano())
+	case took > s.cfg.Patience:
+		s.slow.Store(now.Add(min(restFactor*took, maxRest)).UnixNano())
+	}
 }
 
 // Close implements io.Closer.
