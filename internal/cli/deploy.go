@@ -96,7 +96,8 @@ func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t
 		return api.Function{}, err
 	}
 	t.req.Source = archive.Digest
-	return cl.Deploy(ctx, t.ref, t.req, v.event)
+	f, err := cl.Deploy(ctx, t.ref, t.req, v.event)
+	return f, v.untold(err)
 }
 
 // upload sends a source unless the server has it.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"rouse.dev/rouse/api"
@@ -11,7 +13,21 @@ import (
 // deployView shows one deploy as it goes.
 type deployView struct {
 	*progress
-	quiet bool // show nothing but the sign of life
+	quiet bool            // show nothing but the sign of life
+	shown map[string]bool // lines of output that have been shown
+}
+
+// untold takes from a deploy's error the output that was shown as it came.
+func (v *deployView) untold(err error) error {
+	e, ok := errors.AsType[*api.Error](err)
+	if !ok {
+		return err
+	}
+	rest := slices.DeleteFunc(slices.Clone(e.Output), func(line string) bool { return v.shown[line] })
+	if len(rest) == 0 {
+		e.Output = nil
+	}
+	return err
 }
 
 func (v *deployView) header(t target) {
@@ -59,7 +75,14 @@ func (v *deployView) step(name, note string) {
 }
 
 func (v *deployView) remark(line string) {
-	if !v.quiet {
-		v.Print(v.look.faint.Render("  │ " + printable(line)))
+	if v.quiet {
+		return
 	}
+	if v.shown == nil {
+		v.shown = map[string]bool{}
+	}
+	if len(v.shown) < 10_000 {
+		v.shown[line] = true
+	}
+	v.Print(v.look.faint.Render("  │ " + printable(line)))
 }

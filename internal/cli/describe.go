@@ -11,7 +11,6 @@ import (
 
 	"rouse.dev/rouse/api"
 	"rouse.dev/rouse/client"
-	"rouse.dev/rouse/internal/fn"
 )
 
 // description is a function with what runs of it.
@@ -56,8 +55,8 @@ func (c *cli) describe(f api.Function, running []api.Instance) string {
 		{"runtime", strings.TrimSpace(s.Runtime + " " + s.Mode)}, {"handler", s.Handler}, {"command", strings.Join(s.Command, " ")},
 		{"limits", fmt.Sprintf("memory %s, cpu %s, pids %d, tmp %s, timeout %s, start %s",
 			s.Limits.Memory, s.Limits.CPU, s.Limits.Pids, s.Limits.Tmp, s.Limits.Timeout, s.Limits.Start)},
-		{"scale", fmt.Sprintf("%d to %d, %d calls at once each, queue %d, freeze after %s, remove after %s",
-			s.Scale.Min, s.Scale.Max, s.Scale.Concurrency, s.Scale.Queue, s.Scale.Freeze, s.Scale.Idle)},
+		{"scale", fmt.Sprintf("%d to %d, %d calls at once each, queue %d, %s, remove after %s",
+			s.Scale.Min, s.Scale.Max, s.Scale.Concurrency, s.Scale.Queue, freezing(s.Scale.Freeze), s.Scale.Idle)},
 		{"network", s.Network}, {"env", pairs(s.Env)}, {"labels", pairs(f.Labels)}, {"annotations", pairs(f.Annotations)},
 		{"created", c.ago(f.Created) + " ago"}, {"updated", c.ago(f.Updated) + " ago"},
 	}
@@ -88,6 +87,13 @@ func (c *cli) instanceTable(running []api.Instance) string {
 	return c.tabulate([]string{"INSTANCE", "REVISION", "STATE", "IN FLIGHT", "CALLS", "MEMORY", "CPU", "AGE"}, rows)
 }
 
+func freezing(after string) string {
+	if after == "never" {
+		return "never freeze"
+	}
+	return "freeze after " + after
+}
+
 // pairs writes "a=b, c=d" in order.
 func pairs(m map[string]string) string {
 	var out []string
@@ -100,7 +106,7 @@ func pairs(m map[string]string) string {
 // roughly writes a size with three digits: "12.5Mi".
 func roughly(n int64) string {
 	if n < 1<<10 {
-		return fn.FormatBytes(n)
+		return fmt.Sprintf("%dB", n)
 	}
 	v, units := float64(n), "KMGT"
 	for i := range units {

@@ -144,7 +144,7 @@ func (l *devLoop) deploy(ctx context.Context, t target) error {
 	}
 	f, err := l.client.Deploy(ctx, t.ref, t.req, v.event)
 	if err != nil {
-		return err
+		return v.untold(err)
 	}
 	l.live[t.name()] = string(key)
 	l.progress.End()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ func (u usageError) Unwrap() []error { return []error{fn.Invalid, u.error} }
 // fileError says what is wrong with a path the user named.
 func fileError(name string, err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fn.Errorf(fn.NotFound, "there is no file %s", name)
 	case errors.Is(err, fs.ErrPermission):
 		return fn.Errorf(fn.Denied, "%s may not be used: permission denied", name)
@@ -38,6 +39,9 @@ func fileError(name string, err error) error {
 // server's errors come as text, those of the network and of cobra not at all.
 func meaning(err error) error {
 	if e, ok := errors.AsType[*api.Error](err); ok {
+		if e.Kind == string(fn.Unauthenticated) {
+			e.Hint = "run this as the server's user on its machine, name its data folder with --data, or set " + envPassword
+		}
 		return errors.Join(err, fn.Kind(e.Kind))
 	}
 	if fn.KindOf(err) != fn.Internal || errors.Is(err, fn.Internal) {

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -57,12 +60,12 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 	if err != nil {
 		return err
 	}
-	body, err := c.body(in)
+	body, err := c.body(cmd.Context(), in)
 	if err != nil {
 		return err
 	}
-	if closer, ok := body.(io.Closer); ok && body != c.In {
-		defer closer.Close()
+	if f, ok := body.(*os.File); ok && body != c.In {
+		defer f.Close()
 	}
 	began := time.Now()
 	var resp *http.Response
@@ -95,10 +98,10 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 }
 
 // body opens what is to be sent; nil if that is nothing.
-func (c *cli) body(in call) (io.Reader, error) {
+func (c *cli) body(ctx context.Context, in call) (io.Reader, error) {
 	switch {
 	case !in.hasData && c.InData && !slices.Contains([]string{http.MethodGet, http.MethodHead}, in.method):
-		return c.In, nil
+		return c.piped(ctx)
 	case !in.hasData:
 		return nil, nil
 	case in.data == "-" || in.data == "@-":
@@ -107,6 +110,35 @@ func (c *cli) body(in call) (io.Reader, error) {
 		return c.open(in.data[1:])
 	}
 	return strings.NewReader(in.data), nil
+}
+
+// piped returns what is piped in, or nil if that ends before it has begun. A
+// pipe that stays open and silent is remarked upon, as one may not know of it.
+func (c *cli) piped(ctx context.Context) (io.Reader, error) {
+	begun := make(chan error, 1)
+	first := make([]byte, 1)
+	go func() { // a read of standard input cannot be called off: it ends with the process
+		_, err := io.ReadFull(c.In, first)
+		begun <- err
+	}()
+	remark := time.NewTimer(patience)
+	defer remark.Stop()
+	for {
+		select {
+		case err := <-begun:
+			if errors.Is(err, io.EOF) {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, fmt.Errorf("reading standard input: %w", err)
+			}
+			return io.MultiReader(bytes.NewReader(first), c.In), nil
+		case <-remark.C:
+			c.note("waiting for standard input; -d '' sends nothing")
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 func parseHeaders(lines []string) (http.Header, error) {

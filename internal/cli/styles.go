@@ -16,11 +16,12 @@ type styles struct {
 // newStyles asks the environment only: a question to the terminal itself
 // could take long and eat what the user types.
 func newStyles(w io.Writer, terminal bool, env func(string) (string, bool)) styles {
-	r := lipgloss.NewRenderer(w, termenv.WithProfile(termenv.Ascii))
+	r := lipgloss.NewRenderer(w)
+	r.SetColorProfile(termenv.Ascii)
 	if terminal && env != nil {
 		noColor, _ := env("NO_COLOR")
 		if kind, _ := env("TERM"); noColor == "" && kind != "dumb" {
-			r = lipgloss.NewRenderer(w, termenv.WithProfile(termenv.ANSI))
+			r.SetColorProfile(termenv.ANSI)
 		}
 	}
 	color := func(n string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(n)) }

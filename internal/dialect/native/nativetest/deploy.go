@@ -108,7 +108,7 @@ func (f *Fake) install(d control.Deploy, rev control.RevisionView) control.View 
 	if fun == nil {
 		fun = &function{view: control.View{
 			Function: fn.Function{Ref: d.Ref, Created: Epoch},
-			URL:      fmt.Sprintf("%s/function/%s.%s", f.Base, d.Name, d.Namespace),
+			URL:      fmt.Sprintf("%s/function/%s.%s", f.base, d.Name, d.Namespace),
 		}}
 		f.functions[d.Ref] = fun
 	}

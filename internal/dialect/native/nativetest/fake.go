@@ -31,9 +31,8 @@ var Epoch = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 // Fake is a native.Control in memory.
 type Fake struct {
-	Base string // what functions' URLs begin with
-
 	mu         sync.Mutex // guards everything below
+	base       string     // what functions' URLs begin with
 	namespaces map[string]fn.Namespace
 	functions  map[fn.Ref]*function
 	sources    map[string]bool // digest → accepted
@@ -52,10 +51,17 @@ var _ native.Control = (*Fake)(nil)
 // NewFake makes an empty platform with the default namespace.
 func NewFake() *Fake {
 	return &Fake{
-		Base:       "http://127.0.0.1:8080",
+		base:       "http://127.0.0.1:8080",
 		namespaces: map[string]fn.Namespace{fn.DefaultNamespace: {Name: fn.DefaultNamespace, Created: Epoch}},
 		functions:  map[fn.Ref]*function{}, sources: map[string]bool{}, grown: make(chan struct{}),
 	}
+}
+
+// SetBase sets what the URLs of functions deployed from now on begin with.
+func (f *Fake) SetBase(url string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.base = url
 }
 
 func (f *Fake) changedLocked() {
@@ -258,7 +264,7 @@ func (f *Fake) Info(context.Context) (control.Info, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return control.Info{
-		Version: "v0.0.0-test", Isolation: "full", URL: f.Base, Domain: "rouse.localhost",
+		Version: "v0.0.0-test", Isolation: "full", URL: f.base, Domain: "rouse.localhost",
 		Namespaces: len(f.namespaces), Functions: len(f.functions), Started: Epoch,
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -32,6 +33,15 @@ type Server struct {
 
 // Start starts a server whose passwords lie in dir. The caller closes it.
 func Start(dir string) (*Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return StartOn(l, dir)
+}
+
+// StartOn is Start on a listener, which the server closes.
+func StartOn(l net.Listener, dir string) (*Server, error) {
 	accounts, err := auth.Load(dir, Accounts)
 	if err != nil {
 		return nil, err
@@ -49,8 +59,9 @@ func Start(dir string) (*Server, error) {
 		Upload:   8 << 20,
 	}))
 	mux.HandleFunc("/function/", s.call)
-	s.Server = httptest.NewServer(mux)
-	s.Base = s.URL
+	s.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: mux}}
+	s.Server.Start()
+	s.SetBase(s.URL)
 	return s, nil
 }
 
