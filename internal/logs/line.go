@@ -40,8 +40,12 @@ func (l Line) MarshalJSON() ([]byte, error) {
 		Call     string    `json:"callId,omitempty"`
 		Text     string    `json:"text"`
 		Cut      bool      `json:"cut,omitempty"`
-	}{l.Time, l.Stream, l.Revision, l.Instance, l.Call, escape(l.Text, notText), l.Cut})
+	}{l.Time, l.Stream, l.Revision, l.Instance, l.Call, Valid(l.Text), l.Cut})
 }
+
+// Valid returns s as UTF-8: bytes that are not become \xNN. Control characters
+// stay; JSON can carry them.
+func Valid(s string) string { return escape(s, notText) }
 
 // Printable returns s with everything that could upset a terminal written as
 // \xNN: control bytes except the tab, and what is not UTF-8.
