@@ -71,10 +71,10 @@ func TestDroppedLinesAreAllAccountedFor(t *testing.T) {
 		for i := range n {
 			print(t, w, fmt.Sprintf("line number %d\n", i))
 			if i%10 == 0 {
-				time.Sleep(time.Millisecond)
+				pass(time.Millisecond)
 			}
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if err := s.Sweep(time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestADiskThatRefusesCostsLinesButNoErrors(t *testing.T) {
 		}
 		print(t, w, "two\n") // the disk is left alone for a while
 		same(t, s.Last("a"), []string{"one", "two"})
-		time.Sleep(errorRest + time.Millisecond)
+		pass(errorRest + time.Millisecond)
 		print(t, w, "three\n")
 		shut(t, w)
 		same(t, texts(read(t, s, fib, Query{})), []string{"2 lines dropped: the disk is too slow or full", "three"})
@@ -201,7 +201,7 @@ func TestLastLinesOutliveTheInstanceForAWhile(t *testing.T) {
 		if got := s.Last("a"); len(got) != fn.MaxFailureOutput || got[19] != `fatal: no newline, \x1b[2J` {
 			t.Errorf("after its end: %q", got)
 		}
-		time.Sleep(endedFor)
+		pass(endedFor)
 		if err := s.Sweep(time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -254,12 +254,12 @@ func TestSlowDiskIsLeftAlone(t *testing.T) {
 		print(t, w, "two\n")
 		s.judge(time.Now(), time.Second, nil)
 		print(t, w, "three\n")
-		time.Sleep(restFactor*time.Second - time.Millisecond)
+		pass(restFactor*time.Second - time.Millisecond)
 		print(t, w, "four\n")
-		time.Sleep(2 * time.Millisecond)
+		pass(2 * time.Millisecond)
 		print(t, w, "five\n")
 		s.judge(time.Now(), time.Hour, nil)
-		time.Sleep(maxRest)
+		pass(maxRest)
 		print(t, w, "six\n")
 		shut(t, w)
 		same(t, texts(read(t, s, fib, Query{})),
@@ -279,7 +279,7 @@ func TestFileThatBreaksIsOpenedAnew(t *testing.T) {
 		if st := s.Stats(); st.Open != 0 || st.Dropped != 1 {
 			t.Errorf("the broken file is still in use: %+v", st)
 		}
-		time.Sleep(errorRest + time.Millisecond)
+		pass(errorRest + time.Millisecond)
 		print(t, w, "three\n")
 		shut(t, w)
 		same(t, texts(read(t, s, fib, Query{})), []string{"one", "1 line dropped: the disk is too slow or full", "three"})

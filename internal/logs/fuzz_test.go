@@ -144,7 +144,7 @@ func BenchmarkTail(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if lines, err := s.Tail(fib, 100); err != nil || len(lines) != 100 {
+		if lines, err := s.Tail(b.Context(), fib, 100); err != nil || len(lines) != 100 {
 			b.Fatal(len(lines), err)
 		}
 	}

@@ -171,7 +171,7 @@ func TestQueriesSelect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { same(t, texts(read(t, s, fib, tc.q)), tc.want) })
 	}
-	lines, err := s.Tail(fib, 3)
+	lines, err := s.Tail(t.Context(), fib, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,3 +320,6 @@ func TestClosedStoreTakesAndGivesNothing(t *testing.T) {
 		t.Errorf("sweeping: %v", err)
 	}
 }
+
+// pass lets the clock of a synctest bubble move on.
+func pass(d time.Duration) { <-time.After(d) }

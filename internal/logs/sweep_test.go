@@ -26,14 +26,14 @@ func TestSilentFunctionsHoldNoFileAndNoMemory(t *testing.T) {
 		if st := s.Stats(); st.Open != 11 {
 			t.Fatalf("%d files open", st.Open)
 		}
-		time.Sleep(29 * time.Second)
+		pass(29 * time.Second)
 		print(t, w, "two\n")
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		sweep(t, s)
 		if st := s.Stats(); st.Open != 1 || len(s.rings) != 1 {
 			t.Errorf("%d files open, %d rings; only one function is not silent", st.Open, len(s.rings))
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		sweep(t, s)
 		if st := s.Stats(); st.Open != 0 || len(s.rings) != 1 {
 			t.Errorf("%d files open, %d rings; one has a writer", st.Open, len(s.rings))
@@ -41,7 +41,7 @@ func TestSilentFunctionsHoldNoFileAndNoMemory(t *testing.T) {
 		print(t, w, "three\n")
 		shut(t, w)
 		same(t, texts(read(t, s, fib, Query{})), []string{"one", "two", "three"})
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		sweep(t, s)
 		if len(s.rings) != 0 || len(s.instances) != 0 || len(s.open) != 0 {
 			t.Errorf("%d rings, %d instances, %d files", len(s.rings), len(s.instances), len(s.open))
@@ -120,7 +120,7 @@ func TestBudgetRemovesTheOldestSegments(t *testing.T) {
 	}
 	print(t, busy, "and here\n")
 	shut(t, busy)
-	if got, err := s.Tail(refN(0), 2); err != nil || len(got) != 2 || got[1].Text != "and here" {
+	if got, err := s.Tail(t.Context(), refN(0), 2); err != nil || len(got) != 2 || got[1].Text != "and here" {
 		t.Errorf("got %v, %v", texts(got), err)
 	}
 	sweep(t, s) // nothing is due
