@@ -30,13 +30,14 @@ func newEngine(cfg conf.Config, data, run string, log *slog.Logger) (*process.En
 	sum := sha256.Sum256([]byte(data))
 	id := hex.EncodeToString(sum[:6])
 	networks, err := netns.New(netns.Config{
-		ServerID: id, Subnet: subnet, Spares: cfg.Engine.Spares, Deny: denied, Log: log.With("component", "netns"),
+		ServerID: id, Subnet: subnet, Spares: cfg.Engine.Spares, Deny: denied, Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return process.New(process.Config{
 		RunDir: run, ServerID: id, Netns: networks,
-		UIDBase: cfg.Engine.UIDBase, UIDCount: cfg.Engine.UIDCount, Log: log.With("component", "engine"),
+		UIDBase: cfg.Engine.UIDBase, UIDCount: cfg.Engine.UIDCount,
+		RuntimeDirs: cfg.Engine.RuntimeDirs, Log: log.With("component", "engine"),
 	})
 }

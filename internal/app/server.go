@@ -128,7 +128,7 @@ func (w *parts) openEngine(ctx context.Context) (err error) {
 
 // wire makes everything that keeps nothing on the host by itself.
 func (s server) wire(ctx context.Context, w *parts, url string) error {
-	set, err := runtimes.Load(templates.FS, filepath.Join(w.dir.Path(), "templates"), w.cfg.Engine.RuntimeDirs)
+	set, err := runtimes.Load(templates.FS, filepath.Join(w.dir.Path(), "templates"), w.cfg.Engine.Programs)
 	if err != nil {
 		return err
 	}
@@ -252,9 +252,13 @@ func newBuilder(w *parts, set *runtimes.Set, lookup func(string) (string, bool))
 			env[name] = v
 		}
 	}
+	caches := w.cfg.Build.Cache
+	if caches == "" {
+		caches = filepath.Join(w.dir.Path(), "caches")
+	}
 	in := func(name string) string { return filepath.Join(w.dir.Path(), name) }
 	b, err := steps.New(steps.Config{
-		Runtimes: set, Runner: w.engine, Work: filepath.Join(w.dir.Tmp(), "builds"), Caches: in("caches"), Artifacts: w.dir.Artifacts(),
+		Runtimes: set, Runner: w.engine, Work: filepath.Join(w.dir.Tmp(), "builds"), Caches: caches, Artifacts: w.dir.Artifacts(),
 		Env: env, Limits: fn.Limits{Memory: int64(w.cfg.Build.Memory), Timeout: w.cfg.Limits.BuildTimeout}, Log: w.part("build"),
 	})
 	if err != nil {

@@ -104,7 +104,8 @@ type Pool struct {
 type Engine struct {
 	UIDBase     int      `yaml:"uidBase" doc:"first user id given to functions; as root only"`
 	UIDCount    int      `yaml:"uidCount" doc:"number of user ids given to functions"`
-	RuntimeDirs []string `yaml:"runtimeDirs" doc:"folders in which interpreters are searched, in this order"`
+	Programs    []string `yaml:"programs" doc:"folders in which interpreters and build tools are searched, in this order; below the runtime folders"`
+	RuntimeDirs []string `yaml:"runtimeDirs" doc:"folders of the host that every function sees, read-only, with the programs and libraries it runs on"`
 	Subnet      string   `yaml:"subnet" doc:"network (CIDR) from which instances get their addresses"`
 	Spares      int      `yaml:"spares" doc:"network namespaces kept ready for the next start"`
 	Denied      []string `yaml:"denied" doc:"networks (CIDR) no function may reach, besides link-local addresses and this server"`
@@ -115,6 +116,7 @@ type Build struct {
 	Env      []string `yaml:"env" doc:"names of environment variables of the server that build tools may see, such as the addresses of package mirrors"`
 	Parallel int      `yaml:"parallel" doc:"builds at one time; 0 is one for each two processors"`
 	Memory   Bytes    `yaml:"memory" doc:"memory of one build"`
+	Cache    string   `yaml:"cache" doc:"folder of the tools' download and compile caches; the default is caches in the data folder; servers may share one"`
 }
 
 // Logs is about what functions print.
@@ -153,7 +155,8 @@ func Default(data string) Config {
 		Pool: Pool{ReapInterval: 250 * time.Millisecond, DrainGrace: 30 * time.Second},
 		Engine: Engine{
 			UIDBase: 1_000_000_000, UIDCount: 65_536,
-			RuntimeDirs: []string{"/usr/local/bin", "/usr/bin", "/bin"},
+			Programs:    []string{"/usr/local/bin", "/usr/bin", "/bin"},
+			RuntimeDirs: []string{"/usr"},
 			Subnet:      "100.127.0.0/16", Spares: 4,
 		},
 		Build: Build{

@@ -77,16 +77,26 @@ func (c *Config) validatePool(ms *fn.Mistakes) {
 func (c *Config) validateEngine(ms *fn.Mistakes) {
 	within(ms, "engine.uidBase", c.Engine.UIDBase, 1000, 1<<31)
 	within(ms, "engine.uidCount", c.Engine.UIDCount, 1, 1<<24)
+	for _, dir := range c.Engine.Programs {
+		absolute(ms, "engine.programs", dir)
+	}
 	for _, dir := range c.Engine.RuntimeDirs {
-		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir {
-			ms.Add("engine.runtimeDirs", "%q is not a clean absolute path", dir)
-		}
+		absolute(ms, "engine.runtimeDirs", dir)
+	}
+	if c.Build.Cache != "" {
+		absolute(ms, "build.cache", c.Build.Cache)
 	}
 	if p, err := netip.ParsePrefix(c.Engine.Subnet); err != nil || !p.Addr().Is4() || p.Bits() > 24 {
 		ms.Add("engine.subnet", "%q is not an IPv4 network of at least 256 addresses, such as 100.127.0.0/16", c.Engine.Subnet)
 	}
 	within(ms, "engine.spares", c.Engine.Spares, 0, 1024)
 	networks(ms, "engine.denied", c.Engine.Denied)
+}
+
+func absolute(ms *fn.Mistakes, field, path string) {
+	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
+		ms.Add(field, "%q is not a clean absolute path", path)
+	}
 }
 
 func validateListen(ms *fn.Mistakes, addr string) {

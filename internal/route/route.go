@@ -24,7 +24,7 @@ type Table struct {
 }
 
 type shard struct {
-	mu sync.Mutex                         // serialises writers
+	mu sync.Mutex                        // serialises writers
 	m  atomic.Pointer[map[string]*Entry] // "namespace/name" → entry; the map is immutable
 }
 
