@@ -42,9 +42,20 @@ func TestMain(m *testing.M) {
 				return 1
 			}
 		}
+		dir, err := os.MkdirTemp("", "rouse-caches")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		caches = dir
 		return m.Run()
 	}())
 }
+
+// caches holds what build tools cache, for all servers of the tests: the Go
+// standard library is compiled once, not once for each.
+var caches string
 
 // needRoot skips a test that needs the full sandbox.
 func needRoot(t *testing.T) {
@@ -117,7 +128,7 @@ func shortTemp(t *testing.T) string {
 func (s *server) run() {
 	s.t.Helper()
 	s.out = &syncBuffer{}
-	s.cmd = exec.Command(binary, "up", "--listen", s.listen, "--data", s.data)
+	s.cmd = exec.Command(binary, "up", "--listen", s.listen, "--data", s.data, "--set", "build.cache="+caches)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
