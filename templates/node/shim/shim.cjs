@@ -213,6 +213,7 @@ async function main() {
   for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES']) delete process.env[name];
   const handle = await load(process.argv[2]);
   const serve = async (req, res) => {
+    if (req.url === '*' && req.method === 'OPTIONS') return res.end(); // are you ready?
     const context = new Context(req, res);
     try {
       await reply(req, res, await handle(new Event(req), context));

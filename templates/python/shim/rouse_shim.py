@@ -524,6 +524,9 @@ class Server:
         except BadRequest as e:
             return self.refuse(conn, e)
         response = Response(conn, event.method == "HEAD", http11, keep and not self.stopping)
+        if event.target == "*" and event.method == "OPTIONS":  # are you ready?
+            response.write((200, (), b""))
+            return response.keep
         context = Context(event.headers)
         try:
             response.write(self.handle(event, context))

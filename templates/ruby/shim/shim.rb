@@ -64,6 +64,7 @@ module Rouse
 
     def path = Rouse.unescape(@target.partition("?").first, false)
     def query_string = @target.partition("?").last
+    def asks_readiness? = @target == "*" && @http_method == "OPTIONS"
 
     def query
       @query ||= query_string.split("&").reject(&:empty?).to_h do |pair|
@@ -419,7 +420,12 @@ module Rouse
       rescue BadRequest => e
         return refuse(conn, e)
       end
-      answer(conn, event, http11, keep && !@stopping)
+      keep &&= !@stopping
+      if event.asks_readiness?
+        Response.new(conn, false, http11, keep).write([200, {}, ""])
+        return keep
+      end
+      answer(conn, event, http11, keep)
     end
 
     def answer(conn, event, http11, keep)
