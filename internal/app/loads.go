@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/logs"
 	"rouse.dev/rouse/internal/observe"
 	"rouse.dev/rouse/internal/pool"
 )
@@ -33,5 +34,19 @@ func (l loads) Loads() iter.Seq[observe.Load] {
 				return
 			}
 		}
+	}
+}
+
+// logNumbers shows what became of the functions' output to the metrics.
+func logNumbers(s *logs.Store) []observe.Number {
+	return []observe.Number{
+		{
+			Name: "rouse_log_dropped_lines_total", Help: "Lines of functions that were not kept: printed too fast, or the disk was slow or full.",
+			Counter: true, Read: func() float64 { return float64(s.Stats().Dropped) },
+		},
+		{
+			Name: "rouse_log_written_bytes_total", Help: "Bytes of functions' output written to disk.",
+			Counter: true, Read: func() float64 { return float64(s.Stats().Bytes) },
+		},
 	}
 }

@@ -169,7 +169,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		return err
 	}
 	w.fresh = accounts.Fresh()
-	metrics, err := w.observe.Handler(loads{w.pool}, w.part("metrics"))
+	metrics, err := w.observe.Handler(loads{w.pool}, w.part("metrics"), logNumbers(w.logs)...)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (c *Controller) Logs(ctx context.Context, ref fn.Ref, q LogQuery) iter.Seq2
 		for l, err := range c.cfg.Logs.Read(ctx, ref, query) {
 			line := LogLine{
 				Time: l.Time, Stream: l.Stream, Revision: l.Revision,
-				Instance: l.Instance, Call: l.Call, Text: l.Text,
+				Instance: l.Instance, Call: l.Call, Text: logs.Valid(l.Text),
 			}
 			if !yield(line, err) || err != nil {
 				return

@@ -74,7 +74,7 @@ type LogLine struct {
 	Revision int
 	Instance string
 	Call     string // id of the call, if known
-	Text     string // without the line end; may hold any bytes
+	Text     string // without the line end, as UTF-8
 }
 
 // Info describes this server.
