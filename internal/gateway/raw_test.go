@@ -390,3 +390,38 @@ func TestABugEndsOneConnectionOnly(t *testing.T) {
 		}
 	})
 }
+
+func TestACallToAnInstanceThatJustEndedGoesToAnother(t *testing.T) {
+	const each = 3 // calls an instance serves; with the last it ends
+	r := newRig(t, rigConfig{functions: map[string]function{"mortal": func(ln net.Listener) {
+		raw(func(c net.Conn) {
+			br := bufio.NewReader(c)
+			for i := range each {
+				req, err := http.ReadRequest(br)
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, req.Body)
+				if i == each-1 {
+					_ = ln.Close()
+				}
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			}
+		})(ln)
+	}}})
+	c := r.client()
+	for i := range 10 * each {
+		res, err := c.Post(r.url+"/function/mortal", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if string(b) != "ok" {
+			t.Fatalf("call %d: %d %s", i, res.StatusCode, b)
+		}
+	}
+	if n := r.engine.starts.Load(); n != 10 {
+		t.Errorf("%d instances for %d calls of %d each", n, 10*each, each)
+	}
+}
