@@ -48,13 +48,19 @@ const (
 // ledger is what is known of a running store.
 type ledger struct {
 	mu      sync.Mutex
-	moved   sync.Cond // acks grew, or the run ended
+	moved   sync.Cond // anything below changed
 	trios   [cutWriters][]step
 	counts  [cutWriters][2]int // of a writer's counter: acknowledged, being written
 	version uint64             // newest acknowledged or read
 	acks    int
+	limit   int // of acks: writers wait there
+	moves   int // calls of reach
 	ended   bool
 }
+
+// cutAhead is how many acks writers may be ahead of the next cut. They must not
+// idle when it comes, and not fill the disk while the one before is checked.
+const cutAhead = 20
 
 func newLedger() *ledger {
 	l := &ledger{}
@@ -73,8 +79,29 @@ func (l *ledger) reach(w, n int, at step, version uint64) {
 	l.version = max(l.version, version)
 	if at == put || at == removed {
 		l.acks++
-		l.moved.Broadcast()
 	}
+	l.moves++
+	l.moved.Broadcast()
+}
+
+// mayWrite waits until writers may go on; false ends them.
+func (l *ledger) mayWrite() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.acks >= l.limit && !l.ended {
+		l.moved.Wait()
+	}
+	return !l.ended
+}
+
+// next waits for a move after the one of number last; false ends readers.
+func (l *ledger) next(last int) (int, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.moves == last && !l.ended {
+		l.moved.Wait()
+	}
+	return l.moves, !l.ended
 }
 
 func (l *ledger) count(w, acked, writing int) {
@@ -94,6 +121,8 @@ func (l *ledger) end() {
 func (l *ledger) copyAt(acks int) *ledger {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.limit = max(l.limit, acks+cutAhead)
+	l.moved.Broadcast()
 	for l.acks < acks && !l.ended {
 		l.moved.Wait()
 	}
@@ -137,13 +166,14 @@ func cutRun(t *testing.T, seed uint64) {
 		checkCut(t, left, before, after, rng)
 	}
 	stop()
+	l.end()
 	crew.Wait()
 }
 
 // cutWriter writes trios and counts them, and removes old trios, until ctx ends.
 func cutWriter(ctx context.Context, t *testing.T, s *pebble.Store, l *ledger, w int, rng *rand.Rand) {
 	version := uint64(0)
-	for n := 0; ; n++ {
+	for n := 0; l.mayWrite(); n++ {
 		batch := []store.Change{{Key: counterKey(w), Value: fmt.Append(nil, n+1), IfVersion: version}}
 		for i := range trioSize {
 			batch = append(batch, store.Change{Key: trioKey(w, n, i), Value: trioValue(w, n)})
@@ -197,7 +227,7 @@ func cutWatcher(ctx context.Context, t *testing.T, s *pebble.Store, l *ledger) {
 
 // cutReader holds that what a read has returned cannot be undone.
 func cutReader(ctx context.Context, t *testing.T, s *pebble.Store, l *ledger, rng *rand.Rand) {
-	for {
+	for last, more := l.next(0); more; last, more = l.next(last) {
 		w := rng.IntN(cutWriters)
 		l.mu.Lock()
 		n := max(0, len(l.trios[w])-1)
