@@ -31,7 +31,7 @@ func Escapes(t *testing.T, open Open, opts Options) {
 					case res.Escaped:
 						t.Errorf("it worked: %s", res.Detail)
 					default:
-						t.Log(res.Detail)
+						t.Log("stopped:", res.Detail)
 					}
 				})
 			}
@@ -124,9 +124,13 @@ func (s *suite) surroundings(t *testing.T, spec engine.Spec) outside {
 		refused = append(refused, net.JoinHostPort(metadata, port))
 	}
 	name, _ := os.Hostname()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return outside{
 		Pid: os.Getpid(), Marker: filepath.Base(os.Args[0]), Hostname: name,
-		Hidden:  append([]string{data, password, s.root, os.Args[0]}, s.opts.Hidden...),
+		Hidden:  append([]string{data, password, s.root, exe}, s.opts.Hidden...),
 		Sockets: []string{control}, Abstract: abstract, Refused: refused,
 		Allowed: added(spec.Program.Listen),
 	}

@@ -68,14 +68,21 @@ func checkNames(resolvers []netip.AddrPort) engine.Check {
 	return c
 }
 
-// probeTarget plays a host elsewhere: an address set aside for tests of this
-// kind (RFC 7600), routed to a namespace of our own and nowhere else.
-func probeTarget() netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 0, 8}) }
+// probeTarget plays a host elsewhere: an address of the range set aside for
+// tests of networks (RFC 2544), routed to a namespace of our own and nowhere
+// else for the moment. Another server has another one.
+func probeTarget(n names) netip.Addr {
+	return netip.AddrFrom4([4]byte{198, 19, byte(n.group >> 8), byte(n.group)})
+}
 
 const probeTimeout = time.Second
 
 func (m *Manager) checkOutbound(ctx context.Context, g *gate) engine.Check {
 	c := engine.Check{Name: "outbound connections"}
+	if up, err := findUplinks(g.names); err == nil && len(up.names) == 0 {
+		c.Detail, c.Fix = "this host has no route to other hosts", "connect it to a network"
+		return c
+	}
 	if err := m.probeOutbound(ctx, g); err != nil {
 		c.Detail = err.Error()
 		if others := droppingChains(g.names); len(others) > 0 {
@@ -95,7 +102,7 @@ func (m *Manager) probeOutbound(ctx context.Context, g *gate) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, fmt.Errorf("no answer within %s", probeTimeout))
 	defer cancel()
 	target := g.plan(0, m.home, m.ipv6)
-	target.host, target.addr, target.group = "rp"+g.prefix[2:], probeTarget(), 0
+	target.host, target.addr, target.group = "rp"+g.prefix[2:], probeTarget(g.names), 0
 	listener := -1
 	fd, err := m.connected(target, func() (err error) {
 		listener, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -111,6 +118,7 @@ func (m *Manager) probeOutbound(ctx context.Context, g *gate) error {
 		return err
 	}
 	defer unix.Close(fd)
+	defer removeLink(target.host) // at once: the next probe needs the route
 	local, err := unix.Getsockname(listener)
 	if err != nil {
 		return err

@@ -184,6 +184,13 @@ func removeLinks(n names) (int, error) {
 	return len(ours), err
 }
 
+// removeLink removes an interface, if there is one of that name.
+func removeLink(name string) {
+	if l, err := netlink.LinkByName(name); err == nil {
+		_ = netlink.LinkDel(l)
+	}
+}
+
 // removeGroup removes all interfaces of a group in one go.
 func removeGroup(group uint32) error {
 	r, err := openRtnl()

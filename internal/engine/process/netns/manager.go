@@ -243,21 +243,43 @@ func (m *Manager) isClosed() bool {
 
 // Recover removes what a killed server of the same id left on the host:
 // interfaces, firewall table, gateway address, forwarding switches. It returns
-// how many interfaces there were. It must come before the first Acquire.
+// how many interfaces there were. It must come before the first Acquire;
+// later it is a Conflict.
 func (m *Manager) Recover(context.Context) (int, error) {
 	if m.home < 0 {
 		return 0, nil
 	}
 	m.gateMu.Lock()
 	defer m.gateMu.Unlock()
-	if m.gate != nil {
-		return 0, fn.Errorf(fn.Conflict, "recovering sandbox networks: they are in use")
+	if m.gate != nil { // Checks or Run were faster
+		if !m.dropSpares() {
+			return 0, fn.Errorf(fn.Conflict, "recovering sandbox networks: they are in use")
+		}
+		m.gate.relay.close()
+		m.gate = nil
 	}
 	links, others, err := removeAll(m.names, recordedOpened(m.names))
 	if links+others > 0 {
 		m.log.Info("removed what an earlier server left", "interfaces", links, "others", others)
 	}
 	return links, err
+}
+
+// dropSpares destroys the spares and reports whether no sandbox is joined to
+// the host then.
+func (m *Manager) dropSpares() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for n := range m.inUse {
+		if n.gate != nil {
+			return false
+		}
+	}
+	for _, n := range m.spares[true] {
+		n.destroy()
+	}
+	m.spares[true] = nil
+	return true
 }
 
 // Close destroys the spares and takes the network from sandboxes that still
