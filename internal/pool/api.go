@@ -9,6 +9,7 @@ import (
 
 	"rouse.dev/rouse/internal/engine"
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/scale"
 )
 
 // Try takes a slot of a ready instance with a kept-alive connection, or
@@ -147,6 +148,7 @@ func (p *Pool) Limit(rev fn.RevisionRef, n int) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.scaler = scale.State{} // what was wanted before is of no interest
 	g.shrinkLocked(n)
 }
 

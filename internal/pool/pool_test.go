@@ -327,3 +327,25 @@ func TestCallsAreTaggedOnlyWhenAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestLimitZeroStaysAtZeroUntilTheNextCall(t *testing.T) {
+	e := &memEngine{}
+	inBubble(t, e, policy(nil), func(t *testing.T, p *Pool) {
+		for range 20 { // enough traffic for the decider to want an instance
+			must(t, p).Release(true)
+			spend(300 * time.Millisecond)
+		}
+		p.Limit(rev1, 0)
+		starts := e.starts.Load()
+		for range 100 {
+			pass(100 * time.Millisecond)
+			if n := e.alive(); n != 0 {
+				t.Fatalf("%d instances alive after they were limited to 0", n)
+			}
+		}
+		if n := e.starts.Load(); n != starts {
+			t.Errorf("%d starts although nobody called", n-starts)
+		}
+		must(t, p).Release(true)
+	})
+}

@@ -102,8 +102,8 @@ func (g *group) scaleLocked(now time.Time) {
 	g.load, g.samples, g.arrivals, g.bursts = 0, 0, 0, 0
 	g.wanted = d.Want
 	want := d.Want
-	if g.fails > 0 { // do not feed a crash loop nobody asks for
-		want = g.pin
+	if g.fails > 0 || g.liveLocked() == 0 { // only calls feed a crash loop, or wake what is at zero
+		want = min(want, g.pin)
 	}
 	g.ensureLocked(want, now)
 	if len(g.waiters) == 0 {

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"io/fs"
 	"net"
 	"os"
@@ -9,11 +11,23 @@ import (
 	"strings"
 )
 
-// leftovers lists what of a server's doing still exists on the host: processes
-// whose root or command belongs to it, mounts, control groups, interfaces.
+// id is what the server names its control groups by: made from its data
+// folder, so that two servers on one host keep apart.
+func (s *server) id() string {
+	sum := sha256.Sum256([]byte(s.data))
+	return hex.EncodeToString(sum[:6])
+}
+
+// links is how the names of the server's network interfaces begin.
+func (s *server) links() string {
+	sum := sha256.Sum256([]byte(s.id()))
+	return "rs" + hex.EncodeToString(sum[:3])
+}
+
+// leftovers lists what of a server's doing still exists on the host:
+// processes, mounts, control groups, interfaces.
 func (s *server) leftovers() []string {
-	var found []string
-	found = append(found, s.processes()...)
+	found := s.processes()
 	if b, err := os.ReadFile("/proc/self/mountinfo"); err == nil {
 		for line := range strings.SplitSeq(string(b), "\n") {
 			if strings.Contains(line, s.data) {
@@ -22,14 +36,14 @@ func (s *server) leftovers() []string {
 		}
 	}
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && filepath.Base(filepath.Dir(filepath.Dir(path))) == "rouse" {
+		if err == nil && d.IsDir() && strings.Contains(path, "/rouse/"+s.id()) {
 			found = append(found, "control group: "+path)
 		}
 		return nil
 	})
 	if ifs, err := net.Interfaces(); err == nil {
 		for _, i := range ifs {
-			if strings.HasPrefix(i.Name, "rs") {
+			if strings.HasPrefix(i.Name, s.links()) {
 				found = append(found, "interface: "+i.Name)
 			}
 		}
@@ -37,8 +51,8 @@ func (s *server) leftovers() []string {
 	return found
 }
 
-// processes lists every process that runs as a function's user, or whose
-// command line names the data folder.
+// processes lists every process in a control group of the server's, or whose
+// command line names the data folder, besides the server itself.
 func (s *server) processes() []string {
 	var found []string
 	entries, _ := os.ReadDir("/proc")
@@ -48,24 +62,12 @@ func (s *server) processes() []string {
 			continue
 		}
 		cmdline, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		status, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "status"))
-		if strings.Contains(string(cmdline), s.data) || functionUser(string(status)) {
+		groups, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cgroup"))
+		if strings.Contains(string(cmdline), s.data) || strings.Contains(string(groups), "/rouse/"+s.id()) {
 			found = append(found, "process "+e.Name()+": "+strings.ReplaceAll(string(cmdline), "\x00", " "))
 		}
 	}
 	return found
-}
-
-// functionUser reports whether /proc/PID/status shows a user id from the range
-// that functions get.
-func functionUser(status string) bool {
-	for line := range strings.SplitSeq(status, "\n") {
-		if rest, ok := strings.CutPrefix(line, "Uid:"); ok {
-			uid, err := strconv.Atoi(strings.Fields(rest)[0])
-			return err == nil && uid >= 1_000_000_000 && uid < 1_000_100_000
-		}
-	}
-	return false
 }
 
 // mustLeaveNothing fails the test if a stopped server left something.
