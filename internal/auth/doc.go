@@ -1,4 +1,4 @@
-// Package auth answers who is asking and what they may do.
+// Package auth says who may ask for what.
 //
 // It holds accounts, checks passwords and has the one policy check (Allow).
 // It does not know routes: the table of package native says which Access each

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -83,9 +84,7 @@ func (c *cli) configFrom(file string, flags map[string]string) (conf.Config, err
 	if c.data != "" {
 		all["data"] = c.data
 	}
-	for k, v := range flags {
-		all[k] = v
-	}
+	maps.Copy(all, flags)
 	if file != "" {
 		file = c.path(file)
 	}

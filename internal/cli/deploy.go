@@ -97,7 +97,7 @@ func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t
 	}
 	t.req.Source = archive.Digest
 	f, err := cl.Deploy(ctx, t.ref, t.req, v.event)
-	return f, v.untold(err)
+	return f, untold(err, &v.shown)
 }
 
 // upload sends a source unless the server has it.

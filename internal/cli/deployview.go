@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"rouse.dev/rouse/api"
@@ -13,18 +14,39 @@ import (
 // deployView shows one deploy as it goes.
 type deployView struct {
 	*progress
-	quiet bool            // show nothing but the sign of life
-	shown map[string]bool // lines of output that have been shown
+	quiet bool       // show nothing but the sign of life
+	shown shownLines // output of the build
+}
+
+// shownLines are lines of output a person has seen. The zero value is empty;
+// methods may be called from several goroutines at once.
+type shownLines struct {
+	mu    sync.Mutex
+	lines map[string]bool // guarded by mu; bounded by maxShown
+}
+
+// maxShown is how many lines are remembered.
+const maxShown = 10_000
+
+func (s *shownLines) add(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lines == nil || len(s.lines) >= maxShown {
+		s.lines = map[string]bool{}
+	}
+	s.lines[line] = true
+}
+
+// all says whether every line has been shown.
+func (s *shownLines) all(lines []string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(lines, func(line string) bool { return !s.lines[line] })
 }
 
 // untold takes from a deploy's error the output that was shown as it came.
-func (v *deployView) untold(err error) error {
-	e, ok := errors.AsType[*api.Error](err)
-	if !ok {
-		return err
-	}
-	rest := slices.DeleteFunc(slices.Clone(e.Output), func(line string) bool { return v.shown[line] })
-	if len(rest) == 0 {
+func untold(err error, shown *shownLines) error {
+	if e, ok := errors.AsType[*api.Error](err); ok && shown.all(e.Output) {
 		e.Output = nil
 	}
 	return err
@@ -78,11 +100,6 @@ func (v *deployView) remark(line string) {
 	if v.quiet {
 		return
 	}
-	if v.shown == nil {
-		v.shown = map[string]bool{}
-	}
-	if len(v.shown) < 10_000 {
-		v.shown[line] = true
-	}
+	v.shown.add(line)
 	v.Print(v.look.faint.Render("  │ " + printable(line)))
 }

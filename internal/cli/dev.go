@@ -101,6 +101,7 @@ type devLoop struct {
 	began    time.Time
 	live     map[string]string // name → content and settings that serve
 
+	printed   shownLines // by functions
 	followers sync.WaitGroup
 	mu        sync.Mutex      // guards logs
 	logs      map[string]bool // name → its log is being followed
@@ -144,7 +145,7 @@ func (l *devLoop) deploy(ctx context.Context, t target) error {
 	}
 	f, err := l.client.Deploy(ctx, t.ref, t.req, v.event)
 	if err != nil {
-		return v.untold(err)
+		return untold(untold(err, &v.shown), &l.printed)
 	}
 	l.live[t.name()] = string(key)
 	l.progress.End()
@@ -178,6 +179,7 @@ func (l *devLoop) followLog(ctx context.Context, t target) {
 			if err != nil {
 				break // the next deploy follows again
 			}
+			l.printed.add(line.Text)
 			l.progress.Print(l.errLook.faint.Render(t.name()+" │ ") + printable(line.Text))
 		}
 		l.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -88,10 +89,8 @@ func parseRules(text string) rules {
 // that is, is not asked for.
 func (rs rules) ignored(name string, dir bool) bool {
 	base := path.Base(name)
-	for _, a := range always {
-		if base == a {
-			return true
-		}
+	if slices.Contains(always, base) {
+		return true
 	}
 	parts := strings.Split(name, "/")
 	out := false

@@ -93,9 +93,9 @@ func checkStruct(ms *fn.Mistakes, path string, v any, t reflect.Type) {
 		return
 	}
 	known := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		known[name] = t.Field(i).Type
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		known[name] = field.Type
 	}
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		ft, ok := known[key]

@@ -123,7 +123,8 @@ func (d *documenter) operation(rt route) object {
 
 // operationID is the method and the fixed words of the path.
 func operationID(rt route) string {
-	id := strings.ToLower(rt.method)
+	var id strings.Builder
+	id.WriteString(strings.ToLower(rt.method))
 	parts := strings.Split(strings.TrimPrefix(rt.path, "/v1"), "/")
 	for i, part := range parts {
 		part = strings.TrimSuffix(part, ".json")
@@ -133,9 +134,9 @@ func operationID(rt route) string {
 		if i+1 < len(parts) && strings.HasPrefix(parts[i+1], "{") {
 			part = strings.TrimSuffix(part, "s") // one of them
 		}
-		id += strings.ToUpper(part[:1]) + part[1:]
+		id.WriteString(strings.ToUpper(part[:1]) + part[1:])
 	}
-	return id
+	return id.String()
 }
 
 func (d *documenter) content(media string, t reflect.Type) object {
@@ -196,8 +197,7 @@ func (d *documenter) define(t reflect.Type) {
 }
 
 func (d *documenter) properties(t reflect.Type, props object, required *[]string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		if f.Anonymous {
 			optional := []string{} // an embedded pointer may be nil
 			d.properties(f.Type.Elem(), props, &optional)
