@@ -86,6 +86,9 @@ func (c *cli) addCommands(root *cobra.Command) {
 			root.AddCommand(cmd)
 		}
 	}
+	root.SetHelpCommandGroupID("Server")
+	root.SetCompletionCommandGroupID("Server")
+	root.AddCommand(exitCodesTopic(), environmentTopic())
 }
 
 // env reads a variable, "" if it is not set.

@@ -106,7 +106,7 @@ type Engine struct {
 	UIDCount    int      `yaml:"uidCount" doc:"number of user ids given to functions"`
 	Programs    []string `yaml:"programs" doc:"folders in which interpreters and build tools are searched, in this order; below the runtime folders"`
 	RuntimeDirs []string `yaml:"runtimeDirs" doc:"folders of the host that every function sees, read-only, with the programs and libraries it runs on"`
-	Subnet      string   `yaml:"subnet" doc:"network (CIDR) from which instances get their addresses"`
+	Subnet      string   `yaml:"subnet" doc:"network (CIDR) from which instances get their addresses; another one is taken if it overlaps one of the host's"`
 	Spares      int      `yaml:"spares" doc:"network namespaces kept ready for the next start"`
 	Denied      []string `yaml:"denied" doc:"networks (CIDR) no function may reach, besides link-local addresses and this server"`
 }
@@ -157,7 +157,7 @@ func Default(data string) Config {
 			UIDBase: 1_000_000_000, UIDCount: 65_536,
 			Programs:    []string{"/usr/local/bin", "/usr/bin", "/bin"},
 			RuntimeDirs: []string{"/usr"},
-			Subnet:      "100.127.0.0/16", Spares: 4,
+			Subnet:      "10.231.0.0/16", Spares: 4,
 		},
 		Build: Build{
 			Env:    []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "GOPROXY", "GOSUMDB", "PIP_INDEX_URL", "NPM_CONFIG_REGISTRY", "BUNDLE_MIRROR__ALL"},

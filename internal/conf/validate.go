@@ -87,7 +87,7 @@ func (c *Config) validateEngine(ms *fn.Mistakes) {
 		absolute(ms, "build.cache", c.Build.Cache)
 	}
 	if p, err := netip.ParsePrefix(c.Engine.Subnet); err != nil || !p.Addr().Is4() || p.Bits() > 24 {
-		ms.Add("engine.subnet", "%q is not an IPv4 network of at least 256 addresses, such as 100.127.0.0/16", c.Engine.Subnet)
+		ms.Add("engine.subnet", "%q is not an IPv4 network of at least 256 addresses, such as 10.231.0.0/16", c.Engine.Subnet)
 	}
 	within(ms, "engine.spares", c.Engine.Spares, 0, 1024)
 	networks(ms, "engine.denied", c.Engine.Denied)

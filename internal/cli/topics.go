@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rouse.dev/rouse/internal/fn"
+)
+
+// exitCodesTopic is "rouse help exit-codes".
+func exitCodesTopic() *cobra.Command {
+	var b strings.Builder
+	b.WriteString("Exit codes tell scripts what kind of error it was:\n\n  0   it worked\n")
+	for _, row := range []struct {
+		kind fn.Kind
+		text string
+	}{
+		{fn.Internal, "a bug, or a broken host"},
+		{fn.Invalid, "the request can never work like this"},
+		{fn.Denied, "no account, a wrong password, or not allowed"},
+		{fn.NotFound, "there is no such function, revision, file …"},
+		{fn.Conflict, "it exists already, or changed meanwhile"},
+		{fn.TooLarge, "over a size limit"},
+		{fn.Exhausted, "a limit or a queue is full; later it may work"},
+		{fn.Unavailable, "the server or the function cannot be reached or started"},
+		{fn.Failed, "the function was reached and answered with an error"},
+		{fn.Timeout, "the deadline passed"},
+		{fn.Canceled, "interrupted"},
+	} {
+		fmt.Fprintf(&b, "  %-3d %s\n", fn.ExitCode(row.kind), row.text)
+	}
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: b.String()}
+}
+
+// environmentTopic is "rouse help environment".
+func environmentTopic() *cobra.Command {
+	return &cobra.Command{Use: "environment", Short: "Variables that are read", Long: `Variables that commands read:
+
+  ROUSE_URL       server to talk to, such as http://127.0.0.1:8080
+  ROUSE_DATA      data folder of the server on this machine; its password is found there
+  ROUSE_USER      account, admin if not set
+  ROUSE_PASSWORD  its password; needed for a server on another machine
+  ROUSE_CONFIG    configuration file
+  NO_COLOR        no colours
+
+Every setting of the server has a variable too: rouse config --docs lists them.`}
+}
