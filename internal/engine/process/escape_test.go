@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rouse.dev/rouse/internal/engine"
+	"rouse.dev/rouse/internal/engine/process/plan"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -259,6 +260,25 @@ func awaitExec(t *testing.T, proc string) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the program has no environment")
+		}
+	}
+}
+
+func TestLandlockAsRootHasNoCapabilities(t *testing.T) {
+	e := newEngine(t, func(c *Config) { c.Level = plan.Landlock })
+	out, exit := run(t, e, command("root", "bash", "-c", "grep -h Cap /proc/self/status; cat /etc/shadow; kill -0 $PPID"))
+	if strings.Contains(out, "root:") || exit.Code == 0 {
+		t.Errorf("output %q, exit %+v", out, exit)
+	}
+	i, _ := start(t, e, command("caps", "sleep", "1000"))
+	awaitExec(t, fmt.Sprintf("/proc/%d/", i.(*instance).pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.(*instance).pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
+		if !strings.Contains(string(status), name+":\t0000000000000000\n") {
+			t.Errorf("%s is not empty:\n%s", name, status)
 		}
 	}
 }

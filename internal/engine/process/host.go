@@ -74,6 +74,10 @@ const (
 	maxFiles      = 16384    // descriptors
 	maxBuildFile  = 16 << 30 // size of one file where a mount is writable
 	maxQueueBytes = 1 << 20  // POSIX message queues
+
+	// coreSize makes the kernel write no core file, and start no crash handler
+	// of the host's either: a limit of 0 would not keep it from that.
+	coreSize = 1
 )
 
 // rlimits are the per-process limits; what control groups bound is left to
@@ -81,7 +85,7 @@ const (
 // by root.
 func rlimits() []plan.Rlimit {
 	return []plan.Rlimit{
-		capped("core files", unix.RLIMIT_CORE, 0),
+		capped("core files", unix.RLIMIT_CORE, coreSize),
 		capped("descriptors", unix.RLIMIT_NOFILE, maxFiles),
 		capped("message queues", unix.RLIMIT_MSGQUEUE, maxQueueBytes),
 		capped("file size", unix.RLIMIT_FSIZE, maxBuildFile),

@@ -44,6 +44,9 @@ func (e *Engine) probe(ctx context.Context) error {
 		e.checks = append(e.checks, c)
 		if err == nil {
 			e.level = l
+			if l != plan.Full && os.Geteuid() == 0 {
+				e.log.Warn("this server is root but cannot make full sandboxes", "level", string(l), "reason", errors.Join(errs...))
+			}
 			return nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", levelTitle[l], err))
@@ -110,7 +113,10 @@ func (e *Engine) Report(ctx context.Context) engine.Report {
 	r := engine.Report{Level: string(e.level), Checks: append([]engine.Check(nil), e.checks...)}
 	r.Checks = append(r.Checks, engine.Check{Name: "system call filter", OK: true, Detail: fmt.Sprintf("%d instructions", len(e.filter.code))})
 	ll := engine.Check{Name: "Landlock", OK: e.landlock > 1, Detail: fmt.Sprintf("ABI %d", e.landlock)}
-	if e.landlock < 2 {
+	switch {
+	case e.level == plan.Landlock && e.landlock < 6:
+		ll.OK, ll.Fix = false, "functions could signal other processes of this user; use a kernel with Landlock ABI 6 (6.12 or newer)"
+	case e.landlock < 2:
 		ll.Fix = "a second wall is missing; use a kernel with Landlock (5.19 or newer)"
 	}
 	r.Checks = append(r.Checks, ll)

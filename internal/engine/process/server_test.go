@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -147,6 +149,9 @@ func TestRecoverAfterKill(t *testing.T) {
 				cred = &nobody
 			}
 			for range 3 {
+				if cred != nil {
+					chownAll(t, cfg.RunDir, int(cred.Uid))
+				}
 				cmd, pids := startKilledServer(t, o, cred)
 				if len(pids) != 3 {
 					t.Fatalf("%d instances", len(pids))
@@ -163,6 +168,7 @@ func TestRecoverAfterKill(t *testing.T) {
 				if survivors == 0 {
 					t.Error("nothing survived the server: the test shows nothing")
 				}
+				chownAll(t, cfg.RunDir, 0) // it comes back as this user
 				e, err := New(cfg)
 				if err != nil {
 					t.Fatal(err)
@@ -200,6 +206,19 @@ func worldDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+func chownAll(t *testing.T, dir string, uid int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(p, uid, uid)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // awaitGone waits until a process has ended. Its parent may be slow to fetch

@@ -18,11 +18,11 @@ func (e *Engine) Start(ctx context.Context, spec engine.Spec) (engine.Instance, 
 	if err := checkSpec(&spec); err != nil {
 		return nil, fmt.Errorf("starting instance %s: %w", spec.ID, err)
 	}
-	e.begin()
 	i := newInstance(e, &spec)
 	if err := e.add(i); err != nil {
 		return nil, fmt.Errorf("starting instance %s: %w", spec.ID, err)
 	}
+	e.begin() // Close waits for the instance, so it cannot have waited already
 	if err := e.start(ctx, i, &spec); err != nil {
 		i.abandon()
 		return nil, fmt.Errorf("starting instance %s: %w", spec.ID, err)
@@ -77,6 +77,9 @@ func (d *draft) request(p *plan.Plan, linked *plan.Linked, firstExec int) *launc
 func (i *instance) run(d *draft, proc launch.Process) {
 	i.level, i.group, i.net, i.socket, i.port = d.level, d.group, d.net, d.socket, d.port
 	i.pid, i.limits, i.tmp = proc.PID, d.spec.Limits, d.tmp
+	if i.group != nil {
+		i.group.Settled()
+	}
 	i.mark()
 	_ = unix.SetNonblock(proc.PidFD, true) // lets the runtime's poller watch it
 	i.pidfd = proc.PidFD

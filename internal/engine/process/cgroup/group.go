@@ -162,6 +162,14 @@ func ignoreMissing(err error) error {
 // is none. It belongs to the group.
 func (g *Group) Into() int { return g.into }
 
+// Settled says that the group's process exists: Into is no longer needed.
+func (g *Group) Settled() {
+	if g.into >= 0 {
+		_ = unix.Close(g.into)
+		g.into = -1
+	}
+}
+
 // Joiners opens the tasks file of each version 1 hierarchy. The caller closes
 // them.
 func (g *Group) Joiners() ([]Joiner, error) {

@@ -83,7 +83,11 @@ func (c *compiler) bare() {
 	for _, dev := range b.Devices {
 		rules = append(rules, pathRule{path: dev, access: fsRead | fsWrite, file: true})
 	}
-	c.noNewPrivs()
+	if b.UID == 0 {
+		c.privileges() // root in a container: it may not mount, but keeps other rights
+	} else {
+		c.noNewPrivs()
+	}
 	c.ruleset(rules)
 	c.stdio()
 	c.chdir()
