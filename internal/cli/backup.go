@@ -85,7 +85,7 @@ there goes first; "-" reads from standard input.`,
 			}
 			info.File = args[0]
 			return c.print(info, func() string {
-				return fmt.Sprintf("%s: %d functions in %d namespaces are back\n", info.File, info.Functions, info.Namespaces)
+				return fmt.Sprintf("%s: restored %s in %s\n", info.File, count(info.Functions, "function"), count(info.Namespaces, "namespace"))
 			})
 		}),
 	}

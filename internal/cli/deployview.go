@@ -61,10 +61,7 @@ func (v *deployView) header(t target) {
 
 // source tells what was packed and whether it had to be sent.
 func (v *deployView) source(a *pack.Archive, known bool) {
-	note := fmt.Sprintf("%d files, %s", a.Files, roughly(a.Size))
-	if a.Files == 1 {
-		note = "1 file, " + roughly(a.Size)
-	}
+	note := count(a.Files, "file") + ", " + roughly(a.Size)
 	if a.By != "" && a.Ignored > 0 {
 		note += fmt.Sprintf(", %d left out by %s", a.Ignored, a.By)
 	}

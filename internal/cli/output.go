@@ -100,6 +100,14 @@ func trimmed(text string) string {
 	return b.String()
 }
 
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // ago says how long before now something was.
 func (c *cli) ago(t time.Time) string {
 	if t.IsZero() {

@@ -104,8 +104,8 @@ func (c *cli) versionCommand() *cobra.Command {
 		return c.print(v, func() string {
 			text := fmt.Sprintf("rouse %s (%s, %s)\n", v.Client, v.Go, v.Platform)
 			if s := v.Server; s != nil {
-				text += fmt.Sprintf("server %s (%s, %s) at %s, isolation %s, up %s, %d functions, %d instances\n",
-					s.Version, s.Go, s.Platform, s.URL, s.Isolation, c.ago(s.Started), s.Functions, s.Instances)
+				text += fmt.Sprintf("server %s (%s, %s) at %s, isolation %s, up %s, %s, %s\n",
+					s.Version, s.Go, s.Platform, s.URL, s.Isolation, c.ago(s.Started), count(s.Functions, "function"), count(s.Instances, "instance"))
 			}
 			return text
 		})
