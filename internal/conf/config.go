@@ -47,7 +47,7 @@ type Gateway struct {
 	IdleTimeout    time.Duration `yaml:"idleTimeout" doc:"time a client connection may stay open without a request"`
 	MaxHead        Bytes         `yaml:"maxHead" doc:"largest head of a request or response"`
 	MaxConnections int           `yaml:"maxConnections" doc:"client connections at once; further ones wait to be accepted"`
-	TrustedProxies []string      `yaml:"trustedProxies" doc:"networks (CIDR) whose X-Forwarded-* and Forwarded headers are believed"`
+	TrustedProxies []string      `yaml:"trustedProxies" doc:"networks (CIDR) whose X-Forwarded-* headers are believed"`
 }
 
 // Limits bound what a client of the management API can use.

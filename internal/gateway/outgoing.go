@@ -82,6 +82,11 @@ func (x *call) appendRequest(b []byte) []byte {
 	}
 	b = x.appendFraming(b)
 	b = x.appendForwarded(b, &before)
+	if x.entry.Timeout > 0 {
+		b = append(b, "X-Rouse-Deadline: "...)
+		b = wire.AppendInt(b, x.inv.Began.Add(x.entry.Timeout).UnixMilli())
+		b = append(b, "\r\n"...)
+	}
 	b = append(b, "X-Call-Id: "...)
 	b = x.inv.ID.AppendTo(b)
 	return append(b, "\r\n\r\n"...)

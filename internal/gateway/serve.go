@@ -33,6 +33,7 @@ func (x *call) serve(ctx context.Context) *fn.Failure {
 	if x.slot != nil {
 		slot := x.slot
 		x.slot = nil
+		slot.Answered = fail == nil
 		slot.Release(!stopped && fail == nil && x.whole && x.ex.Reusable())
 	}
 	return fail

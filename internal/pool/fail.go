@@ -20,6 +20,9 @@ func shuttingDown() *fn.Failure {
 	}
 }
 
+// holdable is the longest back-off that a call is held for, not refused.
+const holdable = time.Second
+
 // refuseLocked says why a call cannot be held, or nil.
 func (g *group) refuseLocked(now time.Time) *fn.Failure {
 	switch {
@@ -32,7 +35,7 @@ func (g *group) refuseLocked(now time.Time) *fn.Failure {
 			Hint:    "slow down, or raise scale.max, scale.concurrency or scale.queue",
 			Limit:   fmt.Sprintf("scale.queue=%d", g.launch.Policy.Scale.Queue),
 		}
-	case g.liveLocked() == 0 && now.Before(g.notBefore) && g.lastFail != nil:
+	case g.liveLocked() == 0 && g.notBefore.Sub(now) > holdable && g.lastFail != nil:
 		f := *g.lastFail
 		wait := g.notBefore.Sub(now)
 		f.Kind, f.Phase = fn.Unavailable, fn.PhaseStart

@@ -37,14 +37,15 @@ type instance struct {
 
 	// guarded by g.mu
 	state     state
-	calls     int       // slots in use
-	idle      []*Slot   // kept-alive connections not in use
-	idleSince time.Time // when calls last became 0
-	stopping  bool      // we asked it to end
-	dead      bool      // its process is gone
-	served    int64     // calls finished
-	sole      bool      // call is the only one in hand
-	call      fn.CallID // the call in hand, if sole
+	calls     int         // slots in use
+	idle      []*Slot     // kept-alive connections not in use
+	idleSince time.Time   // when calls last became 0
+	stopping  bool        // we asked it to end
+	dead      bool        // its process is gone
+	served    int64       // calls answered
+	judge     *fn.Failure // it ended with calls in hand: a failure unless one of them was answered
+	sole      bool        // call is the only one in hand
+	call      fn.CallID   // the call in hand, if sole
 }
 
 // takeLocked reserves a slot for a call.
@@ -227,7 +228,11 @@ func (g *group) exited(i *instance) {
 	now := time.Now()
 	if joined && !expected {
 		g.lastFail = g.exitFailure(i, exit, fn.PhaseRun)
-		if i.served == 0 {
+		switch {
+		case i.served > 0:
+		case i.calls > 0:
+			i.judge = g.lastFail
+		default:
 			g.failedLocked(g.lastFail, now)
 		}
 	}

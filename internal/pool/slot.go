@@ -16,6 +16,7 @@ type Slot struct {
 	Kind     fn.StartKind // what the call waited for
 	Timing   fn.Timing    // Queue, Start and Init are set
 	Reused   bool         // Conn has carried an earlier request
+	Answered bool         // the function answered; set by whoever made the call, before Release
 
 	inst   *instance
 	parked time.Time // when it was last released
@@ -33,13 +34,19 @@ func (s *Slot) Release(reuse bool) {
 	i.calls--
 	g.inflight--
 	i.sole = false
-	if reuse {
+	switch {
+	case s.Answered:
 		i.served++
-		g.fails = 0
+		g.fails, g.notBefore = 0, time.Time{}
+	case i.judge != nil && i.served == 0:
+		g.failedLocked(i.judge, time.Now())
+		i.judge = nil
+	}
+	if reuse {
 		if i.dead || i.stopping {
 			s.close()
 		} else {
-			s.Reused, s.parked = true, time.Now()
+			s.Reused, s.Answered, s.parked = true, false, time.Now()
 			i.idle = append(i.idle, s)
 		}
 	}
