@@ -16,15 +16,8 @@ import (
 
 // Stop implements engine.Instance.
 func (i *instance) Stop(ctx context.Context, grace time.Duration) error {
-	if grace > 0 && i.terminate() {
-		t := time.NewTimer(grace)
-		defer t.Stop()
-		select {
-		case <-i.done:
-			return nil
-		case <-ctx.Done():
-		case <-t.C:
-		}
+	if grace > 0 && i.graceful(ctx, grace) {
+		return nil
 	}
 	i.kill()
 	select {
@@ -35,20 +28,60 @@ func (i *instance) Stop(ctx context.Context, grace time.Duration) error {
 	}
 }
 
-// terminate asks the program to end. False means that asking is pointless.
-func (i *instance) terminate() bool {
+// relook is how often Stop looks whether the program can still end by itself.
+const relook = 50 * time.Millisecond
+
+// graceful asks the program to end and says whether it did.
+func (i *instance) graceful(ctx context.Context, grace time.Duration) bool {
+	first, ok := i.terminate()
+	if !ok {
+		return false
+	}
+	timeout := time.NewTimer(grace)
+	defer timeout.Stop()
+	tick := time.NewTicker(relook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-i.done:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-timeout.C:
+			return false
+		case <-tick.C:
+		}
+		now := i.disposition()
+		// A program that gave up its handler is at work on its end. One that
+		// replaced itself by another, or had the signal blocked, never saw it.
+		if now.fatal && (first.blocked || now.program != first.program) {
+			i.setEnded()
+			return false
+		}
+	}
+}
+
+// terminate sends SIGTERM. False means that asking is pointless.
+func (i *instance) terminate() (disposition, bool) {
+	i.mu.Lock()
+	err := i.thawLocked()
+	i.mu.Unlock()
+	if err != nil {
+		return disposition{}, false
+	}
+	d := i.disposition()
+	if d.fatal {
+		i.setEnded()
+		return d, false
+	}
+	return d, i.signal(unix.SIGTERM) == nil
+}
+
+// setEnded notes that the program is killed in the way SIGTERM would have.
+func (i *instance) setEnded() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if err := i.thawLocked(); err != nil {
-		return false
-	}
-	if i.level != plan.Landlock && i.defaultsToDie() {
-		// The kernel drops signals to the first process of a namespace unless
-		// it handles them. What the default would have done, we do.
-		i.ended = syscall.SIGTERM.String()
-		return false
-	}
-	return i.signal(unix.SIGTERM) == nil
+	i.ended = syscall.SIGTERM.String()
 }
 
 // kill ends the sandbox at once; it may be called at any time.
@@ -70,12 +103,23 @@ func (i *instance) signal(s unix.Signal) error {
 	return unix.PidfdSendSignal(i.pidfd, s, nil, 0)
 }
 
-// defaultsToDie says that the program neither handles nor ignores SIGTERM.
-func (i *instance) defaultsToDie() bool {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(i.pid) + "/status")
-	if err != nil {
-		return false
+// disposition is what SIGTERM would do to the first process. The kernel drops
+// signals to the first process of a namespace unless it handles them: what the
+// default would have done, we do.
+type disposition struct {
+	fatal   bool   // neither handled nor ignored nor blocked, and dropped by the kernel
+	blocked bool   // held back for now
+	program string // the file it runs
+}
+
+func (i *instance) disposition() disposition {
+	proc := "/proc/" + strconv.Itoa(i.pid)
+	status, err := os.ReadFile(proc + "/status")
+	if err != nil || i.level == plan.Landlock {
+		return disposition{}
 	}
+	program, _ := os.Readlink(proc + "/exe")
+	d := disposition{program: program, fatal: true}
 	const term = 1 << (unix.SIGTERM - 1)
 	for line := range strings.Lines(string(status)) {
 		name, value, _ := strings.Cut(line, ":")
@@ -84,10 +128,11 @@ func (i *instance) defaultsToDie() bool {
 		}
 		set, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
 		if err != nil || set&term != 0 {
-			return false
+			d.fatal = false
+			d.blocked = d.blocked || name == "SigBlk"
 		}
 	}
-	return true
+	return d
 }
 
 // killRest ends what a sandbox without a process namespace leaves behind.
