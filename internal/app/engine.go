@@ -29,8 +29,12 @@ func newEngine(cfg conf.Config, data, run string, log *slog.Logger) (*process.En
 	// The same after a restart, another one for every other data folder.
 	sum := sha256.Sum256([]byte(data))
 	id := hex.EncodeToString(sum[:6])
+	spares := cfg.Engine.Spares
+	if spares == 0 {
+		spares = -1 // to netns 0 is its own default
+	}
 	networks, err := netns.New(netns.Config{
-		ServerID: id, Subnet: subnet, Spares: cfg.Engine.Spares, Deny: denied, Log: log,
+		ServerID: id, Subnet: subnet, Spares: spares, Deny: denied, Log: log,
 	})
 	if err != nil {
 		return nil, err

@@ -126,8 +126,13 @@ const keepPart = 1 << 10
 // lineLocked takes a line that has ended. It may lie in w.part, which is empty
 // afterwards.
 func (w *writer) lineLocked(line []byte, cut bool, out *batch) {
+	call := w.head.Call
+	if tag, rest := splitTag(line); tag != "" {
+		w.head.Call, line = tag, rest
+	}
 	w.in.tail.push(line)
 	w.recordLocked(line, cut, out)
+	w.head.Call = call
 	if w.part = w.part[:0]; cap(w.part) > keepPart {
 		w.part = nil
 	}

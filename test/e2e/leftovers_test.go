@@ -63,6 +63,10 @@ func (s *server) processes() []string {
 		}
 		cmdline, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
 		groups, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cgroup"))
+		status, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "status"))
+		if strings.Contains(string(status), "State:\tZ") {
+			continue // dead; an orphan's remains are process 1's to collect
+		}
 		if strings.Contains(string(cmdline), s.data) || strings.Contains(string(groups), "/rouse/"+s.id()) {
 			found = append(found, "process "+e.Name()+": "+strings.ReplaceAll(string(cmdline), "\x00", " "))
 		}
