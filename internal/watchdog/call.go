@@ -186,10 +186,20 @@ func (c *call) begin() {
 		return
 	}
 	c.began = true
+	c.settle()
 	if c.contentType != "" {
 		c.w.Header().Set("Content-Type", c.contentType)
 	}
 	c.w.WriteHeader(http.StatusOK)
+}
+
+// settle comes before the response's head. A connection whose request has not
+// been read to its end is not used again: net/http could take the rest for
+// the next request.
+func (c *call) settle() {
+	if c.r.ContentLength != 0 && !c.fed.Load() {
+		c.w.Header().Set("Connection", "close")
+	}
 }
 
 // fail answers a call whose program printed nothing.
@@ -205,6 +215,7 @@ func (c *call) fail(err error) {
 			body["exit"] = e.status.ExitStatus()
 		}
 	}
+	c.settle()
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.WriteHeader(status)
 	_ = json.NewEncoder(c.w).Encode(body) // fails only when the caller left

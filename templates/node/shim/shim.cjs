@@ -182,7 +182,7 @@ function fail(res, context, error) {
   if (res.destroyed) return;
   context.log.error(error instanceof Error ? error.stack : error);
   if (res.headersSent) {
-    res.destroy(); // cut off: the caller must not take it for whole
+    res.socket?.destroySoon(); // cut off: the caller must not take it for whole
     return;
   }
   for (const name of res.getHeaderNames()) res.removeHeader(name);
@@ -212,9 +212,11 @@ async function load(handler) {
 async function main() {
   for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES']) delete process.env[name];
   const handle = await load(process.argv[2]);
+  let stopping = false;
   const serve = async (req, res) => {
     if (req.url === '*' && req.method === 'OPTIONS') return res.end(); // are you ready?
     const context = new Context(req, res);
+    res.once('close', () => stopping && server.closeIdleConnections());
     try {
       await reply(req, res, await handle(new Event(req), context));
     } catch (error) {
@@ -228,6 +230,7 @@ async function main() {
   process.once('SIGTERM', () => {
     // One turn of the loop first, so that connections already made are taken.
     setImmediate(() => {
+      stopping = true; // the connections of calls in hand end with them
       server.close(() => process.exit(0));
       server.closeIdleConnections();
     });

@@ -78,7 +78,8 @@ func guard(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, cancel := withCall(r)
 		defer cancel()
-		t := &tracker{ResponseWriter: w}
+		t := &tracker{ResponseWriter: w, body: &body{ReadCloser: r.Body, length: r.ContentLength}}
+		r.Body = t.body
 		defer func() {
 			p := recover()
 			if p == nil {
@@ -96,30 +97,3 @@ func guard(next http.HandlerFunc) http.Handler {
 		next(t, r)
 	})
 }
-
-// tracker remembers whether a response has begun.
-type tracker struct {
-	http.ResponseWriter
-	began bool
-}
-
-func (t *tracker) WriteHeader(code int) {
-	t.began = t.began || code >= 200
-	t.ResponseWriter.WriteHeader(code)
-}
-
-func (t *tracker) Write(b []byte) (int, error) {
-	t.began = true
-	return t.ResponseWriter.Write(b)
-}
-
-// Flush lets handlers assert http.Flusher.
-func (t *tracker) Flush() {
-	t.began = true
-	if f, ok := t.ResponseWriter.(http.Flusher); ok {
-		f.Flush()
-	}
-}
-
-// Unwrap serves http.ResponseController.
-func (t *tracker) Unwrap() http.ResponseWriter { return t.ResponseWriter }

@@ -14,7 +14,6 @@ def compile_file(root, path):
         path,
         dfile="/function" + path[len(root) :],  # what traces show
         doraise=True,
-        quiet=2,
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )
 
