@@ -89,6 +89,14 @@ func startKilledServer(t *testing.T, o orders, cred *syscall.Credential) (*exec.
 		t.Fatal(err)
 	}
 	var pids []int
+	started := map[int]string{} // when: a number may be given to another process
+	t.Cleanup(func() { // if the test failed before it could recover them
+		for pid, start := range started {
+			if st, ok := readStat(pid); ok && st.start == start {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	})
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		line := lines.Text()
 		if strings.HasPrefix(line, "level ") {
@@ -102,6 +110,9 @@ func startKilledServer(t *testing.T, o orders, cred *syscall.Credential) (*exec.
 			t.Fatal("the server says: ", line)
 		}
 		pids = append(pids, pid)
+		if st, ok := readStat(pid); ok {
+			started[pid] = st.start
+		}
 	}
 	return cmd, pids
 }
