@@ -192,6 +192,23 @@ func TestRecoverRestoresTheSwitchesAKilledServerSet(t *testing.T) {
 	}
 }
 
+func TestRecoverAfterAnEarlyLook(t *testing.T) {
+	newWorld(t)
+	m := newManager(t, func(c *Config) { c.Spares = 2 })
+	m.Checks(t.Context()) // puts the host's side in place
+	m.refill(t.Context())
+	if _, err := m.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := leftovers(t, m.names); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	acquire(t, m, true)
+	if len(leftovers(t, m.names)) != 3 {
+		t.Errorf("want a pair, a table and an address, found %v", leftovers(t, m.names))
+	}
+}
+
 func TestSpareIsHandedOut(t *testing.T) {
 	newWorld(t)
 	m := newManager(t, func(c *Config) { c.Spares = 2 })

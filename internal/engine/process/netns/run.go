@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,9 +25,10 @@ func (m *Manager) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	changed, stop := m.watchFirewall()
+	stop := m.watchFirewall(m.guard)
 	defer stop()
 	_, _ = m.openGate(ctx) // its error is kept for Checks
+	m.guard()              // what changed before we watched
 	m.refill(ctx)
 	tick := time.NewTicker(lookAround)
 	defer tick.Stop()
@@ -36,8 +38,6 @@ func (m *Manager) Run(ctx context.Context) error {
 			return nil
 		case <-m.kick:
 			m.refill(ctx)
-		case <-changed:
-			m.guard()
 		case <-tick.C:
 			m.look(ctx)
 		}
@@ -154,31 +154,26 @@ func (m *Manager) stock(ctx context.Context, on bool) bool {
 	return true
 }
 
-// watchFirewall sends when someone changed the host's firewall: flushing it
-// would open what functions may reach.
-func (m *Manager) watchFirewall() (changed <-chan struct{}, stop func()) {
-	out := make(chan struct{}, 1)
+// watchFirewall calls changed whenever someone may have changed the host's
+// firewall, from a goroutine that stop ends: flushing it would open what
+// functions may reach.
+func (m *Manager) watchFirewall(changed func()) (stop func()) {
 	f, err := subscribe()
 	if err != nil {
 		m.log.Warn("changes of the host's firewall are only noticed after a while", "error", err)
-		return out, func() {}
+		return func() {}
 	}
-	done := make(chan struct{})
-	go func() { // ends when stop closes f
-		defer close(done)
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		buf := make([]byte, 64<<10)
 		for {
-			_, err := f.Read(buf)
-			if err != nil && !isOverrun(err) {
-				return
+			if _, err := f.Read(buf); err != nil && !isOverrun(err) {
+				return // closed by stop
 			}
-			select {
-			case out <- struct{}{}:
-			default: // one look is enough for all
-			}
+			changed()
 		}
-	}()
-	return out, func() { _ = f.Close(); <-done }
+	})
+	return func() { _ = f.Close(); wg.Wait() }
 }
 
 // groupFirewall is the multicast group of nftables changes, NFNLGRP_NFTABLES.
