@@ -90,7 +90,7 @@ func startKilledServer(t *testing.T, o orders, cred *syscall.Credential) (*exec.
 	}
 	var pids []int
 	started := map[int]string{} // when: a number may be given to another process
-	t.Cleanup(func() { // if the test failed before it could recover them
+	t.Cleanup(func() {          // if the test failed before it could recover them
 		for pid, start := range started {
 			if st, ok := readStat(pid); ok && st.start == start {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
