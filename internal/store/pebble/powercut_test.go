@@ -232,7 +232,11 @@ func cutReader(ctx context.Context, t *testing.T, s *pebble.Store, l *ledger, rn
 		l.mu.Lock()
 		n := max(0, len(l.trios[w])-1)
 		l.mu.Unlock()
-		o, err := s.Get(ctx, trioKey(w, n, rng.IntN(trioSize)))
+		k := trioKey(w, n, rng.IntN(trioSize))
+		o, err := s.Get(ctx, k)
+		if rng.IntN(2) == 0 { // a conflict tells of an object as well
+			o, err = store.Object{Key: k}, conflict(ctx, s, k)
+		}
 		switch {
 		case err == nil:
 			l.note(o, false)
@@ -241,6 +245,18 @@ func cutReader(ctx context.Context, t *testing.T, s *pebble.Store, l *ledger, rn
 			return
 		}
 	}
+}
+
+// conflict returns nil if a conflict says that k exists, or fn.NotFound.
+func conflict(ctx context.Context, s *pebble.Store, k store.Key) error {
+	_, err := s.Apply(ctx, store.Change{Key: k, Value: []byte{}, IfVersion: 1 << 60})
+	switch {
+	case !errors.Is(err, fn.Conflict):
+		return err
+	case strings.Contains(err.Error(), "is at version"):
+		return nil
+	}
+	return fn.NotFound
 }
 
 // note is reach for a trio that was seen from outside.

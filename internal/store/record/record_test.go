@@ -35,7 +35,7 @@ func TestEncodedKeysSortLikeTheirParts(t *testing.T) {
 }
 
 func TestPrefixSelectsExactlyTheQuery(t *testing.T) {
-	parts := []string{"", "a", "a!", "ab", "b"}
+	parts := []string{"", "a", "a!", "ab", "b", "\xff"}
 	for _, q := range []store.Query{{Kind: "a"}, {Kind: "a", Namespace: "a"}, {Kind: "ab", Namespace: "a!"}} {
 		prefix := record.AppendPrefix(nil, q)
 		end := record.PrefixEnd(prefix)

@@ -228,8 +228,8 @@ func loadSnapshot(t *testing.T, s store.Store) {
 	if next[0] <= 100 {
 		t.Errorf("the next write has version %d, the snapshot was at 100", next[0])
 	}
-	watch(t, s.Watch(t.Context(), things, 50)).fails(fn.Exhausted)
-	watch(t, s.Watch(t.Context(), things, 100)).want(next[0], "put a=2")
+	watch(t, s, things, 50).fails(fn.Exhausted)
+	watch(t, s, things, 100).want(next[0], "put a=2")
 	wantKind(t, l.Load(t.Context(), 200, sequence(objects, nil)), fn.Conflict)
 }
 

@@ -73,7 +73,7 @@ func ownership(t *testing.T, s store.Store) {
 		objects, _ := list(t, s, store.Query{Kind: "things"})
 		wantDiff(t, "List", []store.Object{want}, objects)
 		spoil(objects[0].Labels, objects[0].Value)
-		e := watch(t, s.Watch(t.Context(), store.Query{Kind: "things"}, 0)).next()
+		e := watch(t, s, store.Query{Kind: "things"}, 0).next()
 		wantDiff(t, "Watch", store.Event{Object: want}, e)
 		spoil(e.Labels, e.Value)
 	}
@@ -153,7 +153,7 @@ func conflictNamesKey(t *testing.T, s store.Store) {
 func atomicBatch(t *testing.T, s store.Store) {
 	v := apply(t, s, put("a", "1"), put("b", "1"))
 	_, before := list(t, s, store.Query{Kind: "things"})
-	w := watch(t, s.Watch(t.Context(), store.Query{Kind: "things"}, before))
+	w := watch(t, s, store.Query{Kind: "things"}, before)
 	_, err := s.Apply(t.Context(),
 		store.Change{Key: key("a"), Value: []byte("2"), IfVersion: v[0]},
 		store.Change{Key: key("new"), Value: []byte("2")},

@@ -6,12 +6,14 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -123,8 +125,18 @@ type puller struct {
 	pull func() (store.Event, error, bool)
 }
 
-func watch(t *testing.T, seq iter.Seq2[store.Event, error]) *puller {
-	next, stop := iter.Pull2(seq)
+// patience is how long the suite waits for what must come.
+const patience = 30 * time.Second
+
+// watch begins a watch that ends with the test, or when nothing comes.
+func watch(t *testing.T, s store.Store, q store.Query, from uint64) *puller {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("an event or error that must come did not"))
+	t.Cleanup(cancel)
+	return watchIn(ctx, t, s, q, from)
+}
+
+func watchIn(ctx context.Context, t *testing.T, s store.Store, q store.Query, from uint64) *puller {
+	next, stop := iter.Pull2(s.Watch(ctx, q, from))
 	t.Cleanup(stop)
 	return &puller{t, next}
 }

@@ -32,13 +32,13 @@ var things = store.Query{Kind: "things"}
 func watchOrder(t *testing.T, s store.Store) {
 	v1 := apply(t, s, put("a", "1"), put("b", "1"))
 	v2 := apply(t, s, put("a", "2"), remove("b"), remove("nothing"), put("c", "1"))
-	w := watch(t, s.Watch(t.Context(), things, 0))
+	w := watch(t, s, things, 0)
 	w.want(v1[0], "put a=1")
 	w.want(v1[1], "put b=1")
 	w.want(v2[0], "put a=2")
 	w.want(v2[1], "gone b=1")
 	w.want(v2[3], "put c=1")
-	w = watch(t, s.Watch(t.Context(), things, v2[0])) // in the midst of a batch
+	w = watch(t, s, things, v2[0]) // in the midst of a batch
 	w.want(v2[1], "gone b=1")
 	w.want(v2[3], "put c=1")
 	v3 := apply(t, s, labelled("d", "1", "app", "web"))
@@ -74,7 +74,7 @@ func watchFromList(t *testing.T, s store.Store) {
 	apply(t, s, put("a", "1"), put("b", "1"), put("c", "1"))
 	apply(t, s, remove("b"))
 	_, from := list(t, s, things)
-	w := watch(t, s.Watch(t.Context(), things, from))
+	w := watch(t, s, things, from)
 	v := apply(t, s, put("d", "1"))
 	w.want(v[0], "put d=1")
 }
@@ -86,7 +86,7 @@ func watchSelects(t *testing.T, s store.Store) {
 	elsewhere.Namespace = "ns2"
 	apply(t, s, other, elsewhere, put("unlabelled", "1"), labelled("db", "1", "app", "db"))
 	v := apply(t, s, labelled("web", "1", "app", "web", "tier", "front"))
-	w := watch(t, s.Watch(t.Context(), store.Query{Kind: "things", Namespace: "ns", Labels: map[string]string{"app": "web"}}, 0))
+	w := watch(t, s, store.Query{Kind: "things", Namespace: "ns", Labels: map[string]string{"app": "web"}}, 0)
 	w.want(v[0], "put web=1")
 	apply(t, s, remove("db"))
 	v = apply(t, s, remove("web"))
@@ -101,7 +101,7 @@ func watchLeaves(t *testing.T, s store.Store) {
 	apply(t, s, labelled("a", "3", "app", "db", "x", "y")) // changes outside the selection
 	apply(t, s, remove("a"))
 	end := apply(t, s, labelled("b", "1", "app", "web"))
-	w := watch(t, s.Watch(t.Context(), web, from))
+	w := watch(t, s, web, from)
 	e := w.next()
 	wantDiff(t, "event", store.Event{
 		Object:  store.Object{Key: key("a"), Version: v[0], Labels: map[string]string{"app": "web"}, Value: []byte("1")},
@@ -133,7 +133,7 @@ func overflow(t *testing.T, s store.Store, from uint64) {
 func watchTooOld(t *testing.T, s store.Store) {
 	from := apply(t, s, put("a", "1"))[0]
 	overflow(t, s, from)
-	w := watch(t, s.Watch(t.Context(), things, from))
+	w := watch(t, s, things, from)
 	_, err, _ := w.pull()
 	wantKind(t, err, fn.Exhausted)
 	if fn.Hint(err) == "" {
@@ -141,17 +141,17 @@ func watchTooOld(t *testing.T, s store.Store) {
 	}
 	_, now := list(t, s, things) // which is what the error says to do
 	v := apply(t, s, put("b", "1"))
-	watch(t, s.Watch(t.Context(), things, now)).want(v[0], "put b=1")
+	watch(t, s, things, now).want(v[0], "put b=1")
 }
 
 func watchFuture(t *testing.T, s store.Store) {
 	v := apply(t, s, put("a", "1"))
-	watch(t, s.Watch(t.Context(), things, v[0]+1)).fails(fn.Exhausted)
+	watch(t, s, things, v[0]+1).fails(fn.Exhausted)
 }
 
 func watchSlow(t *testing.T, s store.Store) {
 	v := apply(t, s, put("a", "1"))
-	w := watch(t, s.Watch(t.Context(), things, 0))
+	w := watch(t, s, things, 0)
 	w.want(v[0], "put a=1") // and now the consumer does nothing
 	overflow(t, s, v[0])
 	for last := v[0]; ; {
@@ -170,7 +170,7 @@ func watchCause(t *testing.T, s store.Store) {
 	gone := errors.New("client left")
 	v := apply(t, s, put("a", "1"), put("b", "1"))
 	ctx, cancel := context.WithCancelCause(t.Context())
-	w := watch(t, s.Watch(ctx, things, 0))
+	w := watchIn(ctx, t, s, things, 0)
 	w.want(v[0], "put a=1")
 	cancel(gone)
 	w.fails(gone)
@@ -191,7 +191,7 @@ func watchCause(t *testing.T, s store.Store) {
 }
 
 func watchInvalid(t *testing.T, s store.Store) {
-	watch(t, s.Watch(t.Context(), store.Query{}, 0)).fails(fn.Invalid)
+	watch(t, s, store.Query{}, 0).fails(fn.Invalid)
 }
 
 func watchStops(t *testing.T, s store.Store) {
