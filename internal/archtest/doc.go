@@ -1,3 +1,5 @@
-// Package archtest holds the rules of the house as tests: which package may
-// import which, and what every package must have.
+// Package archtest holds the rules of the house as tests.
+//
+// They say which package may import which, what every package must have, what
+// no file may do.
 package archtest

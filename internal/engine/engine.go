@@ -1,5 +1,4 @@
-// Package engine is the port to whatever starts and stops instances of a
-// revision.
+// Package engine is the port to whatever runs instances of a revision.
 //
 // An adapter lives in a folder below (process, container, …), imports only
 // this package and fn, and passes the suite in enginetest.

@@ -1,5 +1,7 @@
-// Package gateway is the data path: it takes calls of functions over HTTP,
-// has the pool admit them, and streams both ways between client and instance.
+// Package gateway is the data path of calls over HTTP.
+//
+// It has the pool admit a call, then streams both ways between client and
+// instance.
 //
 // Calls over HTTP/1.1 are served by an engine of our own (packages wire and
 // contract/http); everything else that arrives on the listener — HTTP/2, the

@@ -1,5 +1,7 @@
-// Package pool keeps the live instances of revisions: it admits calls, holds
-// them while an instance starts, balances, freezes, drains and reaps.
+// Package pool keeps the live instances of revisions.
+//
+// It admits calls, holds them while an instance starts, balances, freezes,
+// drains and reaps.
 //
 // It does not speak HTTP (gateway does) and does not decide how many instances
 // a function should have over time (scale does). All goroutines it starts are

@@ -1,5 +1,6 @@
-// Package store is the port to desired state: small JSON objects with
-// optimistic concurrency, labels and a watch.
+// Package store is the port to desired state.
+//
+// State is small JSON objects with optimistic concurrency, labels and a watch.
 //
 // Adapters live in folders below (pebble, memory) and pass the suite in
 // storetest. Values are opaque bytes here; package control owns the codec.

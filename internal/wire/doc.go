@@ -1,5 +1,4 @@
-// Package wire reads and writes HTTP/1.1 heads and bodies on a connection,
-// strictly as RFC 9112 has it.
+// Package wire speaks HTTP/1.1 on a connection, strictly as RFC 9112 has it.
 //
 // It is a leaf: it knows bytes and connections, not functions, routes or
 // policy. It is not a general HTTP library either: what it does not accept

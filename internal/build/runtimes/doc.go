@@ -1,5 +1,5 @@
-// Package runtimes reads runtime descriptions and says what one of them makes
-// of a function's source.
+// Package runtimes reads runtime descriptions to say what one of them makes of
+// a function's source.
 //
 // A description is data: a folder with runtime.yaml, shim files and starter
 // files (see docs/runtimes.md). The package runs nothing and writes nothing

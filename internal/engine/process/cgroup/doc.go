@@ -1,4 +1,6 @@
-// Package cgroup limits, freezes and measures groups of processes.
+// Package cgroup bounds what groups of processes use of the host.
+//
+// It limits, freezes and measures them.
 //
 // It works with version 1, version 2 and any mixture: for each controller it
 // finds out by doing which hierarchy has it. Each instance gets one group: a
