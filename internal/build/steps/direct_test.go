@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"rouse.dev/rouse/internal/build/runtimes"
 	"rouse.dev/rouse/internal/engine"
 	"rouse.dev/rouse/internal/fn"
 )
@@ -158,10 +159,17 @@ func launch(root string, program fn.Program, socket string) (*instance, error) {
 	for _, a := range program.Command {
 		argv = append(argv, strings.ReplaceAll(a, "/function", root))
 	}
+	env := []string{"PATH=/usr/bin:/bin", "HOME=/tmp", "LISTEN_FDS=1", "ROUSE_FUNCTION=f"}
+	if argv[0] == runtimes.Watchdog[0] {
+		if argv[0], err = os.Executable(); err != nil {
+			return nil, err
+		}
+		env = append(env, watchdogEnv+"=1")
+	}
 	out := newBuffer()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = root, out, out, []*os.File{file}
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=/tmp", "LISTEN_FDS=1", "ROUSE_FUNCTION=f"}
+	cmd.Env = env
 	for k, v := range program.Env {
 		cmd.Env = append(cmd.Env, k+"="+strings.ReplaceAll(v, "/function", root))
 	}

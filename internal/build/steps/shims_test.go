@@ -18,16 +18,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"rouse.dev/rouse/internal/build"
 	"rouse.dev/rouse/internal/build/runtimes"
 	"rouse.dev/rouse/internal/build/source"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/templates"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var searched = []string{"/usr/local/bin", "/usr/bin", "/bin"}
 
