@@ -279,7 +279,7 @@ func checkFile(t *testing.T, area, name string, file *ast.File) {
 	if (calls(file, "os", "Getenv") || calls(file, "os", "LookupEnv") || calls(file, "os", "Environ")) && area != "internal/app" {
 		t.Errorf("%s reads the environment: conf does that, once", where)
 	}
-	if (calls(file, "context", "Background") || calls(file, "context", "TODO")) {
+	if calls(file, "context", "Background") || calls(file, "context", "TODO") {
 		t.Errorf("%s makes a root context: take one from the caller", where)
 	}
 	if calls(file, "log", "Printf") || calls(file, "log", "Println") || calls(file, "log", "Fatal") || calls(file, "slog", "SetDefault") || calls(file, "slog", "Default") {
