@@ -19,7 +19,7 @@ import (
 // still there. Equal requests that come together build once. keys is a folder
 // of the cache's own; artifacts is where next keeps artifacts, each in a
 // folder named by the hex digits of its digest.
-func Cache(next Keyed, keys, artifacts string) Builder {
+func Cache(next Keyed, keys, artifacts string) Keyed {
 	return &cache{next: next, keys: keys, artifacts: artifacts, busy: map[string]chan struct{}{}}
 }
 
@@ -30,6 +30,8 @@ type cache struct {
 	mu   sync.Mutex
 	busy map[string]chan struct{} // guarded by mu: closed when the build of a key ends
 }
+
+func (c *cache) Key(ctx context.Context, req Request) (string, error) { return c.next.Key(ctx, req) }
 
 func (c *cache) Build(ctx context.Context, req Request, progress func(Event)) (fn.Artifact, error) {
 	began := time.Now()

@@ -2,8 +2,10 @@
 package function
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 )
@@ -13,7 +15,11 @@ import (
 func Handle(ctx context.Context, r *http.Request) (string, error) {
 	name := r.URL.Query().Get("name")
 	if name == "" {
-		name = "world"
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return "", err
+		}
+		name = cmp.Or(string(body), "world")
 	}
 	slog.InfoContext(ctx, "greeting", "name", name)
 	return fmt.Sprintf("Hello, %s!\n", name), nil
