@@ -55,7 +55,7 @@ func cold(ctx context.Context, h *host, o options) error {
 				continue
 			}
 		}
-		cc.files["rouse.yaml"] = fmt.Sprintf("name: cold-%s\nruntime: %s\nscale: {freeze: -1s}\n", cc.name, cc.name)
+		cc.files["rouse.yaml"] = fmt.Sprintf("name: cold-%s\nruntime: %s\nscale: {freeze: never}\n", cc.name, cc.name)
 		dir, err := h.write("cold-"+cc.name, cc.files)
 		if err != nil {
 			return err

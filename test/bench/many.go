@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,67 +14,122 @@ import (
 	"rouse.dev/rouse/internal/store/pebble"
 )
 
+// crowd is a server with a number of registered functions.
+type crowd struct {
+	n      int
+	data   string
+	server *server
+	memory []int64
+	start  []time.Duration
+	load   side
+}
+
 // many measures what registered functions cost that nobody calls: memory,
-// the latency of a warm call, the start of the server.
+// the latency of a warm call, the start of the server. The servers run side
+// by side and are called in turn, one connection each.
 func many(ctx context.Context, h *host, o options) error {
-	fmt.Println("\n== registered functions that nobody calls")
-	if _, err := h.direct0(ctx); err != nil {
+	fmt.Printf("\n== registered functions that nobody calls: %d alternations of %v, one connection\n", o.rounds, o.period)
+	crowds, err := h.crowds(ctx, 0, 1000, 10_000)
+	if err != nil {
 		return err
 	}
+	defer func() {
+		for _, c := range crowds {
+			if c.server != nil {
+				c.server.stop()
+			}
+		}
+	}()
+	for range o.rounds {
+		for _, c := range crowds {
+			if err := c.restart(ctx, h); err != nil {
+				return err
+			}
+		}
+	}
+	for round := range o.rounds + 1 {
+		for _, c := range crowds {
+			if err := c.load.load(ctx, 1, o.period, round > 0); err != nil {
+				return err
+			}
+		}
+	}
+	reportMany(crowds)
+	return nil
+}
+
+// crowds makes a data folder for each number of functions: that of a server
+// with one function, copied, and the function copied in it.
+func (h *host) crowds(ctx context.Context, numbers ...int) ([]*crowd, error) {
+	if _, err := h.direct0(ctx); err != nil {
+		return nil, err
+	}
 	if err := h.rouse(ctx, "deploy", filepath.Join(h.dir, "hello")); err != nil {
-		return err
+		return nil, err
 	}
 	data := h.server.data
 	h.server.stop()
 	h.server = nil
-	var empty int64
-	var calm time.Duration
-	fmt.Printf("  %9s %12s %14s %14s %12s\n", "functions", "idle memory", "a function", "start → ready", "warm p99")
-	for _, n := range []int{0, 1000, 10_000} {
-		if err := register(ctx, data, n); err != nil {
-			return err
+	var all []*crowd
+	for _, n := range numbers {
+		c := &crowd{n: n, data: filepath.Join(h.dir, fmt.Sprintf("d%d", n))}
+		if err := os.CopyFS(c.data, os.DirFS(data)); err != nil {
+			return nil, err
 		}
-		var memory []int64
-		var start, p99 []time.Duration
-		for range o.rounds {
-			s, took, err := h.start(ctx, data)
-			if err != nil {
-				return err
-			}
-			h.server = s
-			time.Sleep(time.Second)
-			memory = append(memory, rss(s.cmd.Process.Pid))
-			start = append(start, took)
-			side := &side{name: "rouse", url: s.url + "/function/hello", pids: func() []int { return nil }}
-			for _, count := range []bool{false, true} {
-				if err := side.load(ctx, 32, o.period, count); err != nil {
-					return err
-				}
-			}
-			p99 = append(p99, side.p99[0])
-			s.stop()
-			h.server = nil
+		if err := register(ctx, c.data, n); err != nil {
+			return nil, err
 		}
-		each := "–"
-		if n == 0 {
-			empty, calm = median(memory), median(p99)
-		} else {
-			each = fmt.Sprintf("%.2f KiB", float64(median(memory)-empty)/float64(n)/1024)
-		}
-		fmt.Printf("  %9d %8.1f MiB %14s %14s %12s\n", n, float64(median(memory))/(1<<20), each, ms(median(start)), us(median(p99)))
-		switch n {
-		case 0:
-			fmt.Printf("  aim: ≤ 60 MB: %s\n", verdict(empty <= 60e6))
-		case 10_000:
-			per := float64(median(memory)-empty) / float64(n)
-			fmt.Printf("  aim: ≤ 2 KB a function: %s; ready ≤ 1 s: %s; warm p99 within 10 %% of that with none: %s (%.2f)\n",
-				verdict(per <= 2000), verdict(median(start) <= time.Second),
-				verdict(float64(median(p99)) <= 1.1*float64(calm)), float64(median(p99))/float64(calm))
-		}
+		all = append(all, c)
 	}
 	var err error
 	h.server, _, err = h.start(ctx, data)
-	return err
+	return all, err
+}
+
+// restart starts the server anew and looks at it while it is idle.
+func (c *crowd) restart(ctx context.Context, h *host) error {
+	if c.server != nil {
+		c.server.stop()
+		c.server = nil
+	}
+	s, took, err := h.start(ctx, c.data)
+	if err != nil {
+		return err
+	}
+	c.server = s
+	c.start = append(c.start, took)
+	time.Sleep(time.Second)
+	c.memory = append(c.memory, rss(s.cmd.Process.Pid))
+	c.load.name, c.load.url = "rouse", s.url+"/function/hello"
+	c.load.pids = func() []int { return nil }
+	return nil
+}
+
+func reportMany(crowds []*crowd) {
+	none := crowds[0]
+	fmt.Printf("  %9s %12s %12s %14s %10s %10s %14s\n", "functions", "idle memory", "a function", "start → ready", "warm p50", "warm p99", "p99 ÷ none's")
+	for _, c := range crowds {
+		each := "–"
+		if c.n > 0 {
+			each = fmt.Sprintf("%.2f KiB", float64(median(c.memory)-median(none.memory))/float64(c.n)/1024)
+		}
+		fmt.Printf("  %9d %8.1f MiB %12s %14s %10s %10s %14.2f\n", c.n, float64(median(c.memory))/(1<<20), each, ms(median(c.start)),
+			us(median(c.load.p50)), us(median(c.load.p99)), c.p99Over(none))
+	}
+	last := crowds[len(crowds)-1]
+	per := float64(median(last.memory)-median(none.memory)) / float64(last.n)
+	fmt.Printf("  aim: with none ≤ 60 MB: %s; with %d ≤ 2 KB a function: %s; ready ≤ 1 s: %s; warm p99 within 10 %%: %s\n",
+		verdict(median(none.memory) <= 60e6), last.n, verdict(per <= 2000),
+		verdict(median(last.start) <= time.Second), verdict(last.p99Over(none) <= 1.1))
+}
+
+// p99Over is the median ratio, pair by pair, of the p99 of a warm call.
+func (c *crowd) p99Over(o *crowd) float64 {
+	var mine, other []float64
+	for i := range c.load.p99 {
+		mine, other = append(mine, float64(c.load.p99[i])), append(other, float64(o.load.p99[i]))
+	}
+	return median(ratios(mine, other))
 }
 
 // direct0 makes sure that the sources of the hello function are there.
