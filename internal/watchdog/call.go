@@ -97,30 +97,31 @@ func (c *call) run(ctx context.Context) error {
 	var copies sync.WaitGroup
 	copies.Go(func() { c.feed(p.stdin) })
 	copies.Go(func() { c.collect(p.stderr) })
-	ended := make(chan unix.WaitStatus, 1)
+	var end exitError
+	ended := make(chan struct{})
 	copies.Go(func() {
-		status := c.kids.wait(ctx, kid)
+		defer close(ended)
+		end.status = c.kids.wait(ctx, kid)
+		end.cause = context.Cause(ctx) // what ends ctx from here on did not end the program
 		c.over.Store(true)
 		c.hurry(p.stdout)
 		c.hurry(p.stderr)
 		p.stdin.Close()
-		if !c.fed.Load() { // unblock feed; costs the connection, whose rest nobody wants
+		if c.r.ContentLength != 0 && !c.fed.Load() { // unblock feed; costs the connection, whose rest nobody wants
 			_ = c.rc.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed one
 		}
-		ended <- status
 	})
 	err = c.stream(p.stdout)
 	if err != nil {
 		c.cancel(err)
 	}
-	status := <-ended
+	<-ended
 	copies.Wait()
-	if cause := context.Cause(ctx); cause != nil {
-		return &exitError{status, cause}
-	}
-	if status != 0 {
-		c.log.line(c.id(), (&exitError{status: status}).Error())
-		return &exitError{status: status}
+	if end.status != 0 {
+		if end.cause == nil {
+			c.log.line(c.id(), end.Error())
+		}
+		return &end
 	}
 	if !c.began { // it printed nothing, and that went well
 		c.begin()
