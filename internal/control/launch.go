@@ -37,14 +37,15 @@ func (c *Controller) launch(r fn.Revision) (pool.Launch, error) {
 	if err != nil {
 		return pool.Launch{}, err
 	}
-	env := make(map[string]string, len(r.Spec.Env)+len(r.Artifact.Program.Env)+3)
-	maps.Copy(env, r.Artifact.Program.Env)
+	program := sized(r.Artifact.Program, r.Spec.Limits)
+	env := make(map[string]string, len(r.Spec.Env)+len(program.Env)+3)
+	maps.Copy(env, program.Env)
 	maps.Copy(env, r.Spec.Env)
 	env["ROUSE_FUNCTION"] = r.Name
 	env["ROUSE_NAMESPACE"] = r.Namespace
 	env["ROUSE_REVISION"] = strconv.Itoa(r.Number)
 	l := pool.Launch{
-		Root: root, Program: r.Artifact.Program, Env: env,
+		Root: root, Program: program, Env: env,
 		Policy: r.Spec.Policy,
 	}
 	if strings.HasPrefix(r.Artifact.Program.Command[0], platformDir+"/") {
