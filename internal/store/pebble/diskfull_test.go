@@ -94,7 +94,9 @@ func quotaConfig(q *quotaFS) pebble.Config {
 
 func TestAFullDiskRefusesWritesBeforeTheyBegin(t *testing.T) {
 	q := newQuotaFS(vfs.NewMem(), 8<<20)
-	s := open(t, "data", quotaConfig(q))
+	c := quotaConfig(q)
+	c.Ballast = -1 // nothing else saves the store here
+	s := open(t, "data", c)
 	taken := fillUp(t, s, 0, 10_000)
 	if len(taken) < 100 {
 		t.Errorf("only %d pairs fit on 8 MiB", len(taken))
