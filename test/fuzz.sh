@@ -8,7 +8,7 @@ while read -r file; do
 	dir=$(dirname "$file")
 	for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$file" | sed 's/^func //'); do
 		printf '== %s %s (%s)\n' "$dir" "$target" "$time"
-		go test -run '^$' -fuzz "^${target}\$" -fuzztime "$time" "./$dir"
+		go test -run '^$' -fuzz "^${target}\$" -fuzztime "$time" -fuzzminimizetime 20x "./$dir"
 		count=$((count + 1))
 	done
 done < <(git grep -lE '^func Fuzz' -- '*_test.go')

@@ -29,8 +29,8 @@ func (p pkg) area() string { return strings.TrimPrefix(strings.TrimPrefix(p.Impo
 func (p pkg) ours() []string {
 	var out []string
 	for _, i := range p.Imports {
-		if strings.HasPrefix(i, module+"/") {
-			out = append(out, strings.TrimPrefix(i, module+"/"))
+		if after, ok := strings.CutPrefix(i, module+"/"); ok {
+			out = append(out, after)
 		}
 	}
 	return out
@@ -219,19 +219,19 @@ func TestPackagesSayWhatTheyAreFor(t *testing.T) {
 		if len(p.GoFiles) == 0 {
 			continue
 		}
-		doc := ""
+		var doc strings.Builder
 		for _, f := range p.GoFiles {
 			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, f), nil, parser.ParseComments|parser.PackageClauseOnly)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if file.Doc != nil {
-				doc += file.Doc.Text()
+				doc.WriteString(file.Doc.Text())
 			}
 		}
-		first, _, _ := strings.Cut(doc, ".")
+		first, _, _ := strings.Cut(doc.String(), ".")
 		switch {
-		case doc == "":
+		case doc.String() == "":
 			t.Errorf("%s has no package comment", p.area())
 		case strings.Contains(" "+first+" ", " and "):
 			t.Errorf("%s: the first sentence of its comment has an \"and\": %q", p.area(), first)

@@ -62,7 +62,8 @@ func cannotLoad(rev *fn.RevisionRef, err error) *fn.Failure {
 }
 
 // Warm starts instances until n of rev are ready, and returns nil then, or the
-// first failure of a start. With n 0 it returns at once.
+// first failure of a start. With n 0 it returns at once. What was retired is
+// not any more; if rev gets no traffic after all, Retire or Forget it.
 func (p *Pool) Warm(ctx context.Context, rev fn.RevisionRef, n int) error {
 	if n <= 0 {
 		return nil
@@ -83,7 +84,7 @@ func (g *group) warm(ctx context.Context, n int) (again bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	before := g.lastFail
-	g.notBefore = time.Time{} // somebody asks: try now
+	g.notBefore, g.retired = time.Time{}, false // somebody asks: try now
 	for {
 		switch {
 		case g.gone:
@@ -106,9 +107,17 @@ func (g *group) warm(ctx context.Context, n int) (again bool, err error) {
 		}
 		g.mu.Lock()
 		if ctx.Err() != nil {
-			return false, context.Cause(ctx)
+			return false, fn.Errorf(causeKind(ctx), "waiting for %d instances of revision %d of %s: %w", n, g.rev.Number, g.rev.Ref, context.Cause(ctx))
 		}
 	}
+}
+
+// causeKind is the kind of error that the end of ctx is.
+func causeKind(ctx context.Context) fn.Kind {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return fn.Timeout
+	}
+	return fn.Canceled
 }
 
 // Pin keeps at least n instances of rev whatever the traffic, in the
@@ -169,8 +178,10 @@ func (p *Pool) Retire(rev fn.RevisionRef) {
 
 // Forget takes a revision out of the pool: its instances finish their calls
 // and end, what is known of its failures is dropped, and calls held for it are
-// admitted anew, to whatever the revision then is.
+// admitted anew, to whatever the revision then is. What Source says of it now
+// holds from now on, also for starts that asked it before.
 func (p *Pool) Forget(rev fn.RevisionRef) {
+	p.forgets.Add(1)
 	g := p.find(&rev)
 	if g == nil {
 		return
@@ -185,6 +196,7 @@ func (p *Pool) Forget(rev fn.RevisionRef) {
 	g.waiters = nil
 	p.forget(g)
 	g.shrinkLocked(0)
+	g.changedLocked()
 }
 
 // shrinkLocked drains instances until n live: idle ones first.

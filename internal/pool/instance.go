@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"rouse.dev/rouse/internal/engine"
@@ -75,7 +76,7 @@ func (i *instance) current() (fn.CallID, bool) {
 func (g *group) start(ctx context.Context) {
 	select {
 	case g.p.starts <- struct{}{}:
-		defer func() { <-g.p.starts }()
+		defer g.p.startTurn()()
 	case <-ctx.Done():
 		g.startFailed(nil, shuttingDown())
 		return
@@ -114,6 +115,21 @@ func (g *group) start(ctx context.Context) {
 	g.started(i, first)
 }
 
+// turnAtMost is how long one start may keep others from beginning: a program
+// that is slow to answer must not hold up everybody else's.
+const turnAtMost = 250 * time.Millisecond
+
+// startTurn is called with a place in starts. The place is given up after
+// turnAtMost, or when the returned function is called.
+func (p *Pool) startTurn() (end func()) {
+	leave := sync.OnceFunc(func() { <-p.starts })
+	t := time.AfterFunc(turnAtMost, leave)
+	return func() {
+		t.Stop()
+		leave()
+	}
+}
+
 // started puts a ready instance to work.
 func (g *group) started(i *instance, first *Slot) {
 	if o := g.p.cfg.Observer; o != nil {
@@ -122,8 +138,12 @@ func (g *group) started(i *instance, first *Slot) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.starting--
-	if i.dead { // it answered and fell over at once: exited has seen to the rest
+	if i.dead { // it answered and fell over at once; exited took it for one that never answered
 		first.close()
+		g.failedLocked(g.exitFailure(i, i.box.Exit(), fn.PhaseInit), time.Now())
+		if g.liveLocked() == 0 {
+			g.failWaitersLocked(g.lastFail)
+		}
 		g.changedLocked()
 		return
 	}
@@ -215,6 +235,7 @@ func backoff(n int) time.Duration {
 // exited runs when every process of an instance is gone.
 func (g *group) exited(i *instance) {
 	exit := i.box.Exit()
+	fail := g.exitFailure(i, exit, fn.PhaseRun)
 	g.mu.Lock()
 	expected := i.stopping
 	i.dead = true
@@ -227,13 +248,13 @@ func (g *group) exited(i *instance) {
 	i.idle = nil
 	now := time.Now()
 	if joined && !expected {
-		g.lastFail = g.exitFailure(i, exit, fn.PhaseRun)
+		g.lastFail = fail
 		switch {
 		case i.served > 0:
 		case i.calls > 0:
-			i.judge = g.lastFail
+			i.judge = fail
 		default:
-			g.failedLocked(g.lastFail, now)
+			g.failedLocked(fail, now)
 		}
 	}
 	if len(g.waiters) > 0 {
@@ -288,8 +309,8 @@ func (i *instance) freezeLocked(f engine.Freezer) {
 			i.idleSince = time.Now()
 		}
 		if len(i.g.waiters) > 0 {
-			i.g.growLocked(time.Now())
 			i.g.dispatchLocked()
+			i.g.growLocked(time.Now())
 		}
 	})
 }

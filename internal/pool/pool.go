@@ -66,7 +66,7 @@ type Config struct {
 	Observer Observer // may be nil
 	Log      *slog.Logger
 
-	StartsAtOnce int           // sandboxes being made at the same time; default 4 × processors
+	StartsAtOnce int           // instances being started at the same time, slow ones not counted; default 4 × processors
 	Tick         time.Duration // how often idle and surplus instances are looked for; default 200 ms
 	StopGrace    time.Duration // from SIGTERM to SIGKILL; default 2 s
 }
@@ -76,10 +76,11 @@ type Pool struct {
 	cfg    Config
 	prefix string        // of instance ids: tells two servers' instances apart in logs
 	serial atomic.Uint64 // of instance ids
-	starts chan struct{} // semaphore of StartsAtOnce
+	starts chan struct{} // semaphore of StartsAtOnce; see startTurn
 
-	seed   maphash.Seed
-	shards [64]groupShard
+	seed    maphash.Seed
+	shards  [64]groupShard
+	forgets atomic.Uint64 // calls of Forget: what Source said before may be out of date
 
 	closing atomic.Bool // set once by Run when it ends: nothing new is admitted
 
@@ -200,22 +201,36 @@ func (p *Pool) find(rev *fn.RevisionRef) *group {
 
 // open returns rev's group, made if need be.
 func (p *Pool) open(ctx context.Context, rev *fn.RevisionRef) (*group, error) {
-	if g := p.find(rev); g != nil {
-		return g, nil
+	for {
+		if g := p.find(rev); g != nil {
+			return g, nil
+		}
+		asked := p.forgets.Load()
+		launch, err := p.cfg.Source.Launch(ctx, *rev)
+		if err != nil {
+			return nil, err
+		}
+		if g := p.add(rev, launch, asked); g != nil {
+			return g, nil
+		}
 	}
-	launch, err := p.cfg.Source.Launch(ctx, *rev)
-	if err != nil {
-		return nil, err
-	}
+}
+
+// add makes rev's group unless there is one. It returns nil if a revision was
+// forgotten since Source was asked: it must be asked again.
+func (p *Pool) add(rev *fn.RevisionRef, launch Launch, asked uint64) *group {
 	s := p.shard(rev)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if g := s.m[*rev]; g != nil {
-		return g, nil
+		return g
+	}
+	if p.forgets.Load() != asked {
+		return nil
 	}
 	g := &group{p: p, rev: *rev, launch: launch, changed: make(chan struct{}), lastUse: time.Now()}
 	s.m[*rev] = g
-	return g, nil
+	return g
 }
 
 // forget removes an empty group. The caller holds g.mu and has set g.gone.

@@ -88,8 +88,7 @@ func (g *group) scaleLocked(now time.Time) {
 	if now.Before(g.nextScale) || g.p.closing.Load() {
 		return
 	}
-	params := scale.For(g.launch.Policy.Scale, nil)
-	params.Min = max(params.Min, g.pin)
+	params := scale.For(g.launch.Policy.Scale, &g.pin) // a revision without traffic has no lower bound
 	params.Max = g.maxLocked()
 	next, d := scale.Decide(now, params, g.scaler, scale.Sample{
 		Concurrency: float64(g.load) / float64(g.samples), Requests: g.arrivals, Started: g.bursts,

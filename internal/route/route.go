@@ -8,6 +8,7 @@ package route
 import (
 	"bytes"
 	"hash/maphash"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,9 +129,7 @@ func (t *Table) write(ref fn.Ref, e *Entry) {
 	defer s.mu.Unlock()
 	next := make(map[string]*Entry)
 	if old := s.m.Load(); old != nil {
-		for k, v := range *old {
-			next[k] = v
-		}
+		maps.Copy(next, *old)
 	}
 	if e == nil {
 		delete(next, key)

@@ -84,7 +84,7 @@ func TestResolveMakesAProgram(t *testing.T) {
 		},
 		"a Node server": {
 			fn.Spec{Runtime: "node", Mode: fn.ModeServer}, files("server.js"),
-			[]string{bin + "/node", "/function/server.js"}, fn.ListenPort, []string{"check"}, []string{".rouse"},
+			[]string{bin + "/node", "--max-old-space-size=%{heapMiB}", "/function/server.js"}, fn.ListenPort, []string{"check"}, []string{".rouse"},
 		},
 		"a Go handler without go.mod": {
 			fn.Spec{Runtime: "go"}, files("a_test.go", "b.go"),

@@ -155,9 +155,11 @@ func launch(root string, program fn.Program, socket string) (*instance, error) {
 		return nil, err
 	}
 	defer file.Close()
+	// What the platform fills in at a start.
+	fill := strings.NewReplacer("/function", root, "%{cpus}", "2", "%{memory90}", "500000000", "%{heapMiB}", "256")
 	var argv []string
 	for _, a := range program.Command {
-		argv = append(argv, strings.ReplaceAll(a, "/function", root))
+		argv = append(argv, fill.Replace(a))
 	}
 	env := []string{"PATH=/usr/bin:/bin", "HOME=/tmp", "LISTEN_FDS=1", "ROUSE_FUNCTION=f"}
 	if argv[0] == runtimes.Watchdog[0] {
@@ -171,7 +173,7 @@ func launch(root string, program fn.Program, socket string) (*instance, error) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = root, out, out, []*os.File{file}
 	cmd.Env = env
 	for k, v := range program.Env {
-		cmd.Env = append(cmd.Env, k+"="+strings.ReplaceAll(v, "/function", root))
+		cmd.Env = append(cmd.Env, k+"="+fill.Replace(v))
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err

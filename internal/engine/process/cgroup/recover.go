@@ -70,7 +70,7 @@ func killAll(dir string, killed map[int]bool) int {
 		return 0
 	}
 	_ = put(dir+"/cgroup.kill", "1") // at once, where the kernel can
-	for _, f := range strings.Fields(string(list)) {
+	for f := range strings.FieldsSeq(string(list)) {
 		if pid, err := strconv.Atoi(f); err == nil && pid > 1 && pid != os.Getpid() {
 			_ = unix.Kill(pid, unix.SIGKILL)
 			killed[pid] = true

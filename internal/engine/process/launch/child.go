@@ -71,7 +71,7 @@ func spawn(c *call, ops []Op, p *progress) (pid, errno uintptr) {
 	}
 	afterForkInChild()
 loop:
-	for i = 0; i < len(ops); i++ {
+	for i = range ops {
 		o = &ops[i]
 		p.step = uintptr(i)
 		for j = 0; j < len(o.In); j++ {
@@ -81,7 +81,7 @@ loop:
 		}
 		r1, _, err = syscall.RawSyscall6(o.Nr, o.Args[0], o.Args[1], o.Args[2], o.Args[3], o.Args[4], o.Args[5])
 		if err != 0 {
-			for j = 0; j < len(o.Ignore); j++ {
+			for j = range len(o.Ignore) {
 				if o.Ignore[j] == err {
 					continue loop
 				}
