@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type memEngine struct {
 	boot time.Duration // from Start until connections are answered
 	mute bool          // never answers
+	dumb string        // name of a function that never answers
 	port bool          // refuses connections until boot is over, as a TCP port does
 
 	starts atomic.Int64
@@ -37,7 +38,7 @@ type memEngine struct {
 
 func (e *memEngine) Start(ctx context.Context, spec engine.Spec) (engine.Instance, error) {
 	n := e.starts.Add(1)
-	i := &memInstance{e: e, id: spec.ID, began: time.Now(), done: make(chan struct{}), dying: make(chan struct{}), kill: make(chan engine.Exit, 1)}
+	i := &memInstance{e: e, mute: e.mute || e.dumb == spec.Revision.Name, id: spec.ID, began: time.Now(), done: make(chan struct{}), dying: make(chan struct{}), kill: make(chan engine.Exit, 1)}
 	e.mu.Lock()
 	if e.live == nil {
 		e.live = map[string]*memInstance{}
@@ -65,6 +66,7 @@ func (e *memEngine) alive() int {
 
 type memInstance struct {
 	e     *memEngine
+	mute  bool
 	id    string
 	began time.Time
 	done  chan struct{}
@@ -113,7 +115,7 @@ func (i *memInstance) Exit() engine.Exit     { return i.exit }
 func (i *memInstance) Dial(context.Context) (net.Conn, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.dead || i.e.port && (i.e.mute || time.Since(i.began) < i.e.boot) {
+	if i.dead || i.e.port && (i.mute || time.Since(i.began) < i.e.boot) {
 		return nil, errors.New("connection refused")
 	}
 	near, far := net.Pipe()
@@ -130,7 +132,7 @@ func (i *memInstance) serve(c net.Conn) {
 		if err != nil {
 			return
 		}
-		if i.e.mute {
+		if i.mute {
 			_, _ = io.Copy(io.Discard, c)
 			return
 		}
@@ -200,11 +202,17 @@ func inBubble(t *testing.T, e *memEngine, p fn.Policy, f func(t *testing.T, p *P
 	if e.port {
 		listen = fn.ListenPort
 	}
+	inBubbleWith(t, e, Config{
+		Engine: e, Source: oneSource{Launch{Policy: p, Program: fn.Program{Listen: listen}}}, StartsAtOnce: 100,
+	}, f)
+}
+
+// inBubbleWith is inBubble for a pool of another configuration.
+func inBubbleWith(t *testing.T, e *memEngine, cfg Config, f func(t *testing.T, p *Pool)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		pool := New(Config{
-			Engine: e, Source: oneSource{Launch{Policy: p, Program: fn.Program{Listen: listen}}},
-			Logs: noLogs{}, Log: slog.New(slog.DiscardHandler), StartsAtOnce: 100,
-		})
+		cfg.Logs, cfg.Log = noLogs{}, slog.New(slog.DiscardHandler)
+		pool := New(cfg)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- pool.Run(ctx) }()
