@@ -251,7 +251,7 @@ func readPids(t *testing.T, r io.Reader) []int {
 		t.Fatal(err)
 	}
 	var pids []int
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		pid, err := strconv.Atoi(word)
 		if err != nil {
 			t.Fatal(err)
