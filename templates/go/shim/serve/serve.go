@@ -60,24 +60,48 @@ func run(h http.Handler) error {
 	return <-stopped
 }
 
-// withCall gives the request's context the call's id and deadline.
-func withCall(r *http.Request) (*http.Request, context.CancelFunc) {
-	ctx := context.WithValue(r.Context(), callKey{}, r.Header.Get("X-Call-Id"))
-	cancel := context.CancelFunc(func() {})
-	if ms, err := strconv.ParseInt(r.Header.Get("X-Rouse-Deadline"), 10, 64); err == nil {
-		ctx, cancel = context.WithDeadline(ctx, time.UnixMilli(ms))
-	}
-	return r.WithContext(ctx), cancel
+// callContext is a request's context that knows the call. It has no timer of
+// its own: at the deadline Rouse closes the connection, which ends the request's
+// context.
+type callContext struct {
+	context.Context
+	id       string
+	deadline time.Time // zero: none
 }
 
 // callKey is the context key of the call's id.
 type callKey struct{}
 
+func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.id
+	}
+	return c.Context.Value(key)
+}
+
+func (c *callContext) Err() error {
+	err := c.Context.Err()
+	if err != nil && !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// withCall gives the request's context the call's id and deadline.
+func withCall(r *http.Request) *http.Request {
+	c := &callContext{Context: r.Context(), id: r.Header.Get("X-Call-Id")}
+	if ms, err := strconv.ParseInt(r.Header.Get("X-Rouse-Deadline"), 10, 64); err == nil {
+		c.deadline = time.UnixMilli(ms)
+	}
+	return r.WithContext(c)
+}
+
 // guard answers a panic with 500, or cuts the response off if it has begun.
 func guard(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, cancel := withCall(r)
-		defer cancel()
+		r = withCall(r)
 		t := &tracker{ResponseWriter: w, body: &body{ReadCloser: r.Body, length: r.ContentLength}}
 		r.Body = t.body
 		defer func() {
