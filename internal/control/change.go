@@ -11,11 +11,11 @@ import (
 // Rollback serves an earlier revision again: the one before the present one
 // if number is 0.
 func (c *Controller) Rollback(ctx context.Context, ref fn.Ref, number int) (View, error) {
-	unlock, err := c.locks.lock(ctx, ref)
+	end, err := c.begin(ctx, ref)
 	if err != nil {
 		return View{}, err
 	}
-	defer unlock()
+	defer end()
 	old, version, err := c.get(ctx, ref)
 	if err != nil {
 		return View{}, err
@@ -29,16 +29,24 @@ func (c *Controller) Rollback(ctx context.Context, ref fn.Ref, number int) (View
 	if err != nil {
 		return View{}, err
 	}
-	if err := c.cfg.Pool.Warm(ctx, rev.RevisionRef, c.warmth(old, rev.Spec)); err != nil {
-		return View{}, err
-	}
-	next := old
-	next.Spec, next.Replicas = rev.Spec, nil
-	next.Traffic = []fn.Target{{Revision: number, Weight: 100}}
-	if err := c.commit(ctx, old, next, version, nil); err != nil {
+	if err := c.switchTo(ctx, old, version, rev); err != nil {
+		if !takesTraffic(old, number) {
+			c.cfg.Pool.Retire(rev.RevisionRef) // what has started of it is not wanted after all
+		}
 		return View{}, err
 	}
 	return c.Function(ctx, ref)
+}
+
+// switchTo moves all traffic to a kept revision, once it answers.
+func (c *Controller) switchTo(ctx context.Context, old fn.Function, version uint64, rev fn.Revision) error {
+	if err := c.cfg.Pool.Warm(ctx, rev.RevisionRef, c.warmth(old.Ref, rev.Spec)); err != nil {
+		return err
+	}
+	next := old
+	next.Spec, next.Replicas = rev.Spec, nil
+	next.Traffic = []fn.Target{{Revision: rev.Number, Weight: 100}}
+	return c.commit(ctx, old, next, version, nil)
 }
 
 // before finds the kept revision next below the one that serves now.
@@ -63,11 +71,11 @@ func (c *Controller) before(ctx context.Context, f fn.Function) (int, error) {
 // Scale sets the number of instances; nil hands the function back to the
 // autoscaler.
 func (c *Controller) Scale(ctx context.Context, ref fn.Ref, replicas *int) (View, error) {
-	unlock, err := c.locks.lock(ctx, ref)
+	end, err := c.begin(ctx, ref)
 	if err != nil {
 		return View{}, err
 	}
-	defer unlock()
+	defer end()
 	old, version, err := c.get(ctx, ref)
 	if err != nil {
 		return View{}, err
@@ -90,11 +98,11 @@ func (c *Controller) Scale(ctx context.Context, ref fn.Ref, replicas *int) (View
 // Remove deletes a function with all its revisions, and lets its instances
 // finish what they have in hand.
 func (c *Controller) Remove(ctx context.Context, ref fn.Ref) error {
-	unlock, err := c.locks.lock(ctx, ref)
+	end, err := c.begin(ctx, ref)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer end()
 	f, version, err := c.get(ctx, ref)
 	if err != nil {
 		return err
@@ -110,13 +118,16 @@ func (c *Controller) Remove(ctx context.Context, ref fn.Ref) error {
 	if _, err := c.cfg.Store.Apply(ctx, changes...); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.burned[ref] = max(c.burned[ref], f.Latest) // a new function of that name must not meet the old one's instances
-	c.mu.Unlock()
+	c.burn(f)
 	c.cfg.Routes.Delete(ref)
 	for _, r := range revs {
 		c.cfg.Pool.Retire(r.RevisionRef)
 	}
+	return c.forget(ref)
+}
+
+// forget drops what is kept about a function besides the store.
+func (c *Controller) forget(ref fn.Ref) error {
 	if c.cfg.Forget != nil {
 		c.cfg.Forget(ref)
 	}

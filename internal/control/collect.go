@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"rouse.dev/rouse/internal/fn"
@@ -37,13 +36,13 @@ func (c *Controller) Run(ctx context.Context) error {
 }
 
 // Collect removes artifacts that no revision names and sources nobody has
-// used for long. It does nothing to artifacts while a deploy is under way.
+// used for long. It does nothing to artifacts while a change is under way.
 func (c *Controller) Collect(ctx context.Context, now time.Time) error {
 	err := c.cfg.Sources.Collect(now.Add(-sourceAge))
-	if !c.building.TryLock() {
+	if !c.gate.tryAlone() {
 		return err
 	}
-	defer c.building.Unlock()
+	defer c.gate.leave()
 	used, errUsed := c.usedArtifacts(ctx)
 	if errUsed != nil {
 		return errors.Join(err, errUsed)
@@ -63,12 +62,12 @@ func (c *Controller) usedArtifacts(ctx context.Context) (map[string]bool, error)
 		if err != nil {
 			return nil, err
 		}
-		used[strings.TrimPrefix(r.Artifact.Digest, "sha256:")] = true
+		used[artifactName(r.Artifact.Digest)] = true
 	}
 	for _, s := range c.cfg.Pool.Stats(fn.Ref{}) { // of removed functions that still finish their calls
 		if len(s.Instances)+s.Starting > 0 {
 			if r, err := c.revision(ctx, s.Revision); err == nil {
-				used[strings.TrimPrefix(r.Artifact.Digest, "sha256:")] = true
+				used[artifactName(r.Artifact.Digest)] = true
 			} else {
 				return nil, fn.Errorf(fn.Unavailable, "an instance of a removed revision still runs")
 			}

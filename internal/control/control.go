@@ -33,6 +33,7 @@ type Config struct {
 	Routes   *route.Table
 	Pool     Pool
 	Builder  build.Builder
+	Builds   *build.Recorder // what the last builds printed; may be nil
 	Runtimes *runtimes.Set
 	Sources  Sources
 	Logs     *logs.Store
@@ -45,7 +46,7 @@ type Config struct {
 	CollectArtifacts func(remove func() error) error // calls remove while no backup copies artifacts
 	Binary           string                          // this program, mounted at /rouse/rouse where a runtime asks for it
 	Defaults         fn.Policy                       // for what a function does not say
-	Keep             int                             // revisions kept of each function besides those in traffic; default 10
+	Keep             int                             // revisions kept of each function, those with traffic included; default 10
 	Version          string
 	URL              string // where functions are called: "http://127.0.0.1:8080"
 	Domain           string
@@ -57,12 +58,11 @@ type Controller struct {
 	cfg   Config
 	began time.Time
 	locks keyedLocks
-
-	building sync.RWMutex // held for reading from a build until its revision is stored
+	gate  gate // changes of functions are inside; a restore, or removing files, is alone
 
 	mu      sync.Mutex
 	pending map[fn.RevisionRef]fn.Revision // guarded by mu: being deployed, not stored yet
-	burned  map[fn.Ref]int                 // guarded by mu: highest number a failed deploy has used
+	burned  map[fn.Ref]int                 // guarded by mu: highest number used by what the store does not know: failed deploys, removed functions
 }
 
 // New makes a controller. Call Load before anything else.
@@ -80,22 +80,54 @@ func New(cfg Config) *Controller {
 // Load builds the routing table from the store, makes the default namespace
 // if there is none, and has the pool start what must always run.
 func (c *Controller) Load(ctx context.Context) error {
-	if err := c.ensureDefaultNamespace(ctx); err != nil {
+	functions, err := c.loadRoutes(ctx)
+	if err != nil {
 		return err
 	}
-	objects, _, err := c.cfg.Store.List(ctx, store.Query{Kind: kindFunctions})
-	if err != nil {
-		return fmt.Errorf("listing functions: %w", err)
-	}
-	for _, o := range objects {
-		f, err := decode[fn.Function](o)
-		if err != nil {
-			return err
-		}
-		c.cfg.Routes.Set(route.NewEntry(f.Ref, f.Spec.Limits.Timeout, f.Traffic))
+	for _, f := range functions {
 		c.pin(ctx, f)
 	}
 	return nil
+}
+
+// loadRoutes sets the routes of all functions in the store.
+func (c *Controller) loadRoutes(ctx context.Context) ([]fn.Function, error) {
+	if err := c.ensureDefaultNamespace(ctx); err != nil {
+		return nil, err
+	}
+	objects, _, err := c.cfg.Store.List(ctx, store.Query{Kind: kindFunctions})
+	if err != nil {
+		return nil, fmt.Errorf("listing functions: %w", err)
+	}
+	functions := make([]fn.Function, 0, len(objects))
+	for _, o := range objects {
+		f, err := decode[fn.Function](o)
+		if err != nil {
+			return nil, err
+		}
+		functions = append(functions, f)
+	}
+	for _, f := range functions {
+		c.cfg.Routes.Set(route.NewEntry(f.Ref, f.Spec.Limits.Timeout, f.Traffic))
+	}
+	return functions, nil
+}
+
+// begin starts a change of one function: nobody else changes it, and there is
+// no restore, until end.
+func (c *Controller) begin(ctx context.Context, ref fn.Ref) (end func(), err error) {
+	unlock, err := c.locks.lock(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.gate.enter(ctx); err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() {
+		c.gate.leave()
+		unlock()
+	}, nil
 }
 
 func (c *Controller) ensureDefaultNamespace(ctx context.Context) error {
@@ -157,38 +189,4 @@ func (c *Controller) revision(ctx context.Context, rev fn.RevisionRef) (fn.Revis
 		return fn.Revision{}, err
 	}
 	return decode[fn.Revision](o)
-}
-
-// keyedLocks is one mutex for each function that is being changed.
-type keyedLocks struct {
-	mu sync.Mutex
-	m  map[fn.Ref]chan struct{} // guarded by mu: closed when the change is over
-}
-
-// lock waits until nobody else changes ref. The caller calls unlock.
-func (k *keyedLocks) lock(ctx context.Context, ref fn.Ref) (unlock func(), err error) {
-	mine := make(chan struct{})
-	for {
-		k.mu.Lock()
-		other, taken := k.m[ref]
-		if !taken {
-			if k.m == nil {
-				k.m = make(map[fn.Ref]chan struct{})
-			}
-			k.m[ref] = mine
-			k.mu.Unlock()
-			return func() {
-				k.mu.Lock()
-				delete(k.m, ref)
-				k.mu.Unlock()
-				close(mine)
-			}, nil
-		}
-		k.mu.Unlock()
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return nil, fn.Errorf(fn.Conflict, "waiting for another change of %s: %w", ref, context.Cause(ctx))
-		}
-	}
 }

@@ -24,17 +24,15 @@ func (c *Controller) Deploy(ctx context.Context, d Deploy, emit func(Event)) (Vi
 	if err != nil {
 		return View{}, err
 	}
-	unlock, err := c.locks.lock(ctx, d.Ref)
+	end, err := c.begin(ctx, d.Ref)
 	if err != nil {
 		return View{}, err
 	}
-	defer unlock()
+	defer end()
 	old, version, err := c.get(ctx, d.Ref)
 	if err != nil && fn.KindOf(err) != fn.NotFound {
 		return View{}, err
 	}
-	c.building.RLock() // keeps the artifact until a revision names it
-	defer c.building.RUnlock()
 	artifact, err := c.artifact(ctx, d, spec, emit)
 	if err != nil {
 		return View{}, err
@@ -54,7 +52,7 @@ func (c *Controller) Deploy(ctx context.Context, d Deploy, emit func(Event)) (Vi
 		RevisionRef: fn.RevisionRef{Ref: d.Ref, Number: c.nextNumber(old, d.Ref)},
 		Digest:      digest, Artifact: artifact, Spec: spec, Created: time.Now().UTC(),
 	}
-	if err := c.probe(ctx, rev, c.warmth(old, spec), emit); err != nil {
+	if err := c.probe(ctx, rev, c.warmth(d.Ref, spec), emit); err != nil {
 		return View{}, err
 	}
 	defer c.settled(rev.RevisionRef)
@@ -77,6 +75,10 @@ func (c *Controller) checkDeploy(ctx context.Context, d Deploy) (fn.Spec, error)
 		fn.ValidateRef(d.Ref), fn.ValidateSpec(spec),
 		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations),
 	)
+	if d.Source != "" && fn.ValidName(spec.Runtime) {
+		_, unknown := c.cfg.Runtimes.Get(spec.Runtime)
+		err = errors.Join(err, unknown)
+	}
 	if err != nil {
 		return spec, err
 	}
@@ -160,9 +162,9 @@ func (c *Controller) nextNumber(f fn.Function, ref fn.Ref) int {
 
 // warmth is how many instances of a new revision must answer before it takes
 // over: as many as serve now, so that a switch under load is not a cold start.
-func (c *Controller) warmth(old fn.Function, spec fn.Spec) int {
+func (c *Controller) warmth(ref fn.Ref, spec fn.Spec) int {
 	n := max(1, spec.Scale.Min)
-	for _, s := range c.cfg.Pool.Stats(old.Ref) {
+	for _, s := range c.cfg.Pool.Stats(ref) {
 		awake := 0
 		for _, i := range s.Instances {
 			if i.State == "ready" || i.State == "busy" {
@@ -224,18 +226,17 @@ func (c *Controller) commit(ctx context.Context, old, next fn.Function, version 
 			return err
 		}
 		changes = append(changes, store.Change{Key: revisionKey(rev.RevisionRef), Value: value})
-		changes = append(changes, c.prune(ctx, next)...)
+		changes = append(changes, c.prune(ctx, old, next)...)
 	}
 	if version == 0 {
-		touch, err := c.touchNamespace(ctx, next.Namespace)
-		if err != nil {
-			return err
-		}
-		changes = append(changes, touch)
+		err = c.applyIn(ctx, next.Namespace, changes)
+	} else {
+		_, err = c.cfg.Store.Apply(ctx, changes...)
 	}
-	if _, err := c.cfg.Store.Apply(ctx, changes...); err != nil {
+	if err != nil {
 		return err
 	}
+	c.unburn(next)
 	c.cfg.Routes.Set(route.NewEntry(next.Ref, next.Spec.Limits.Timeout, next.Traffic))
 	// Stored and routed: what follows only brings the pool in line, so it
 	// must not stop half-way because the caller left.
@@ -248,6 +249,23 @@ func (c *Controller) commit(ctx context.Context, old, next fn.Function, version 
 	return nil
 }
 
+// burn keeps the numbers of a function that goes, or goes back in time, from
+// being given out again: a new revision must not meet an old one's instances.
+func (c *Controller) burn(f fn.Function) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.burned[f.Ref] = max(c.burned[f.Ref], f.Latest)
+}
+
+// unburn forgets the numbers that the store now remembers.
+func (c *Controller) unburn(f fn.Function) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.burned[f.Ref] <= f.Latest {
+		delete(c.burned, f.Ref)
+	}
+}
+
 func takesTraffic(f fn.Function, number int) bool {
 	for _, t := range f.Traffic {
 		if t.Revision == number && (t.Weight > 0 || t.Tag != "") {
@@ -257,16 +275,20 @@ func takesTraffic(f fn.Function, number int) bool {
 	return false
 }
 
-// prune deletes the oldest revisions beyond those to be kept. A listing that
+// prune deletes the oldest revisions beyond those to be kept. What serves
+// until now is kept once more: calls may be on their way to it. A listing that
 // fails prunes nothing: the next deploy will.
-func (c *Controller) prune(ctx context.Context, f fn.Function) []store.Change {
-	revs, err := c.revisionsOf(ctx, f.Ref)
-	if err != nil || len(revs) < c.cfg.Keep {
+func (c *Controller) prune(ctx context.Context, old, next fn.Function) []store.Change {
+	revs, err := c.revisionsOf(ctx, next.Ref)
+	if err != nil {
 		return nil
 	}
 	var changes []store.Change
-	for _, r := range revs[:len(revs)-c.cfg.Keep+1] {
-		if !takesTraffic(f, r.Number) {
+	for _, r := range revs {
+		if len(revs)+1-len(changes) <= c.cfg.Keep {
+			break
+		}
+		if !takesTraffic(next, r.Number) && !takesTraffic(old, r.Number) {
 			changes = append(changes, store.Change{Key: revisionKey(r.RevisionRef), IfVersion: store.AnyVersion})
 		}
 	}

@@ -59,8 +59,11 @@ func (c *Controller) artifactDir(digest string) (string, error) {
 	if !digestForm.MatchString(digest) {
 		return "", fn.Errorf(fn.Internal, "%.80q is not an artifact digest", digest)
 	}
-	return filepath.Join(c.cfg.Artifacts, strings.TrimPrefix(digest, "sha256:")), nil
+	return filepath.Join(c.cfg.Artifacts, artifactName(digest)), nil
 }
+
+// artifactName is the name of an artifact's folder.
+func artifactName(digest string) string { return strings.TrimPrefix(digest, "sha256:") }
 
 // revisionDigest names a revision by what it is made of.
 func revisionDigest(artifact string, spec fn.Spec) (string, error) {

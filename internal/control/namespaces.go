@@ -37,7 +37,7 @@ func (c *Controller) CreateNamespace(ctx context.Context, name string, labels ma
 		return n, err
 	}
 	_, err = c.cfg.Store.Apply(ctx, store.Change{Key: namespaceKey(name), Labels: labels, Value: value})
-	if fn.KindOf(err) == fn.Conflict && err != nil {
+	if fn.KindOf(err) == fn.Conflict {
 		return n, fn.Errorf(fn.Conflict, "namespace %s exists already", name)
 	}
 	return n, err
@@ -60,6 +60,12 @@ func (c *Controller) DeleteNamespace(ctx context.Context, name string) error {
 		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s has %d functions", name, len(functions)), "remove them first")
 	}
 	_, err = c.cfg.Store.Apply(ctx, store.Change{Key: o.Key, IfVersion: o.Version})
+	if fn.KindOf(err) == fn.Conflict {
+		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s was used while it was being deleted", name), "see what is in it: rouse list -n %s", name)
+	}
+	if err == nil && c.cfg.Builds != nil {
+		err = c.cfg.Builds.ForgetNamespace(name) // the next one of that name may be somebody else's
+	}
 	return err
 }
 
@@ -74,6 +80,23 @@ func (c *Controller) noNamespace(name string, err error) error {
 		return fn.WithHint(fn.Errorf(fn.NotFound, "there is no namespace %s", name), "rouse namespace create %s", name)
 	}
 	return err
+}
+
+// applyIn makes changes that need the namespace to be there. Others who do the
+// same at the same time are no conflict.
+func (c *Controller) applyIn(ctx context.Context, namespace string, changes []store.Change) error {
+	var seen uint64
+	for {
+		touch, err := c.touchNamespace(ctx, namespace)
+		if err != nil {
+			return err
+		}
+		_, err = c.cfg.Store.Apply(ctx, append(changes, touch)...)
+		if fn.KindOf(err) != fn.Conflict || touch.IfVersion == seen {
+			return err
+		}
+		seen = touch.IfVersion
+	}
 }
 
 // touchNamespace is a write that changes nothing, but fails if the namespace

@@ -2,11 +2,32 @@ package control
 
 import (
 	"context"
+	"io"
 	"iter"
 
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/logs"
 )
+
+// BuildOutput opens what the last build of a function printed, whether it
+// worked or not: a function whose first build failed is not there, its output
+// is. The caller closes it.
+func (c *Controller) BuildOutput(ctx context.Context, ref fn.Ref) (io.ReadCloser, error) {
+	if err := c.namespaceExists(ctx, ref.Namespace); err != nil {
+		return nil, err
+	}
+	err := fn.Errorf(fn.NotFound, "no build of %s is on record", ref)
+	if c.cfg.Builds != nil {
+		var out io.ReadCloser
+		if out, err = c.cfg.Builds.Last(ref); err == nil {
+			return out, nil
+		}
+	}
+	if fn.KindOf(err) == fn.NotFound {
+		err = fn.WithHint(err, "rouse list shows what functions there are; rouse deploy builds one")
+	}
+	return nil, err
+}
 
 // Logs yields what a function printed, in order of time.
 func (c *Controller) Logs(ctx context.Context, ref fn.Ref, q LogQuery) iter.Seq2[LogLine, error] {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"rouse.dev/rouse/internal/build/source"
@@ -22,7 +23,7 @@ import (
 // Sources keeps uploaded source archives, each named by its content.
 type Sources struct {
 	Dir    string        // folder of the archives
-	Tmp    string        // folder for what is unpacked
+	Tmp    string        // folder for what is unpacked or not all here yet, on the file system of Dir; empty after a restart
 	Limits source.Limits // of an unpacked source
 }
 
@@ -51,17 +52,23 @@ func (s Sources) Has(digest string) (bool, error) {
 	if name == "" {
 		return false, nil
 	}
-	_, err := os.Stat(filepath.Join(s.Dir, name))
+	err := s.touch(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
+// touch keeps an archive from being collected as unused.
+func (s Sources) touch(name string) error {
+	now := time.Now()
+	return os.Chtimes(filepath.Join(s.Dir, name), now, now)
+}
+
 // Accept streams an archive to disk and returns its digest. If r fails,
 // nothing is kept.
 func (s Sources) Accept(ctx context.Context, r io.Reader) (digest string, err error) {
-	f, err := os.CreateTemp(s.Dir, "upload-")
+	f, err := os.CreateTemp(s.Tmp, "upload-")
 	if err != nil {
 		return "", fn.Errorf(fn.Internal, "keeping the source: %w", err)
 	}
@@ -82,6 +89,9 @@ func (s Sources) keep(ctx context.Context, f *os.File, sum hash.Hash, r io.Reade
 		if ctx.Err() != nil {
 			return fn.Errorf(fn.Canceled, "receiving the source: %w", context.Cause(ctx))
 		}
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			return fn.Errorf(fn.Exhausted, "writing the source to disk: %w", err)
+		}
 		return fmt.Errorf("receiving the source: %w", err)
 	}
 	if err := f.Sync(); err != nil {
@@ -92,23 +102,37 @@ func (s Sources) keep(ctx context.Context, f *os.File, sum hash.Hash, r io.Reade
 
 // Open unpacks an archive into a folder of its own.
 func (s Sources) Open(ctx context.Context, digest string) (Source, error) {
-	name := s.name(digest)
-	f, err := os.Open(filepath.Join(s.Dir, name))
-	if name == "" || errors.Is(err, fs.ErrNotExist) {
-		return Source{}, fn.WithHint(fn.Errorf(fn.NotFound, "there is no source %.80q", digest), "send it again: POST /v1/sources")
-	}
+	f, err := s.open(digest)
 	if err != nil {
-		return Source{}, fn.Errorf(fn.Internal, "reading the source: %w", err)
+		return Source{}, err
 	}
 	defer f.Close()
-	now := time.Now()
-	_ = os.Chtimes(f.Name(), now, now) // keeps it from being collected as unused; not vital
 	dir := filepath.Join(s.Tmp, "source-"+strings.ToLower(rand.Text()))
 	src, err := s.unpack(ctx, f, dir)
 	if err != nil {
 		return Source{}, errors.Join(err, os.RemoveAll(dir))
 	}
 	return src, nil
+}
+
+func (s Sources) open(digest string) (*os.File, error) {
+	name := s.name(digest)
+	if name == "" {
+		return nil, noSource(digest)
+	}
+	_ = s.touch(name) // not vital
+	f, err := os.Open(filepath.Join(s.Dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noSource(digest)
+	}
+	if err != nil {
+		return nil, fn.Errorf(fn.Internal, "reading the source: %w", err)
+	}
+	return f, nil
+}
+
+func noSource(digest string) error {
+	return fn.WithHint(fn.Errorf(fn.NotFound, "there is no source %.80q", digest), "send it again: POST /v1/sources")
 }
 
 func (s Sources) unpack(ctx context.Context, r io.Reader, dir string) (Source, error) {
@@ -125,8 +149,7 @@ func (s Sources) unpack(ctx context.Context, r io.Reader, dir string) (Source, e
 	return Source{Dir: dir, Digest: digest}, nil
 }
 
-// Collect removes archives nobody has used since before, and what uploads
-// that were cut short have left.
+// Collect removes archives nobody has used since before.
 func (s Sources) Collect(before time.Time) error {
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
@@ -138,7 +161,7 @@ func (s Sources) Collect(before time.Time) error {
 		if err != nil {
 			continue // gone in the meantime
 		}
-		if info.ModTime().Before(before) || !strings.HasSuffix(e.Name(), archiveSuffix) {
+		if info.ModTime().Before(before) {
 			errs = append(errs, os.Remove(filepath.Join(s.Dir, e.Name())))
 		}
 	}

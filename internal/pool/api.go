@@ -188,6 +188,9 @@ func (p *Pool) Forget(rev fn.RevisionRef) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.gone {
+		return // in the meantime
+	}
 	g.gone, g.pin, g.retired = true, 0, true
 	for _, w := range g.waiters {
 		w.granted = true
@@ -195,6 +198,7 @@ func (p *Pool) Forget(rev fn.RevisionRef) {
 	}
 	g.waiters = nil
 	p.forget(g)
+	close(g.forgotten)
 	g.shrinkLocked(0)
 	g.changedLocked()
 }

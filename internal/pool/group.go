@@ -27,6 +27,7 @@ type group struct {
 	retired   bool          // takes no new traffic: idle instances go at once
 	lastUse   time.Time     // last time a call came or went
 	changed   chan struct{} // closed, and made anew, when insts or failures change
+	forgotten chan struct{} // closed by Forget: starts under way are given up
 	fails     int           // starts and early exits that failed since the last success
 	notBefore time.Time     // no start before this moment: crash-loop back-off
 	lastFail  *fn.Failure   // why the last start or instance failed

@@ -203,3 +203,19 @@ func TestForgetHandsHeldCallsToWhatTheRevisionIsNow(t *testing.T) {
 		second.finish()
 	})
 }
+
+func TestForgetGivesUpStartsUnderWay(t *testing.T) {
+	e := &memEngine{mute: true}
+	inBubble(t, e, policy(nil), func(t *testing.T, p *Pool) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := p.Warm(ctx, rev1, 2); err == nil || e.alive() != 2 {
+			t.Fatalf("Warm = %v with %d alive", err, e.alive())
+		}
+		p.Forget(rev1)
+		pass(time.Second)
+		if n := e.alive(); n != 0 {
+			t.Errorf("%d instances still start of what was forgotten", n)
+		}
+	})
+}

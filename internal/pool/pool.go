@@ -228,7 +228,7 @@ func (p *Pool) add(rev *fn.RevisionRef, launch Launch, asked uint64) *group {
 	if p.forgets.Load() != asked {
 		return nil
 	}
-	g := &group{p: p, rev: *rev, launch: launch, changed: make(chan struct{}), lastUse: time.Now()}
+	g := &group{p: p, rev: *rev, launch: launch, changed: make(chan struct{}), forgotten: make(chan struct{}), lastUse: time.Now()}
 	s.m[*rev] = g
 	return g
 }

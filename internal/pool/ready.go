@@ -13,7 +13,7 @@ import (
 )
 
 // awaitReady returns the first connection once the program answers. It gives
-// up when ctx ends or the program does.
+// up when ctx ends or the program does, or the revision is forgotten.
 func (i *instance) awaitReady(ctx context.Context) (*Slot, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -22,6 +22,8 @@ func (i *instance) awaitReady(ctx context.Context) (*Slot, error) {
 	i.g.p.spawn(func(context.Context) {
 		select {
 		case <-i.box.Done():
+			cancel()
+		case <-i.g.forgotten:
 			cancel()
 		case <-ended:
 		}
