@@ -237,7 +237,57 @@ func TestRecordIsBounded(t *testing.T) {
 	if _, err := r.Build(t.Context(), request("a"), silent); err != nil {
 		t.Fatal(err)
 	}
-	if got := last(t, r); len(got) > MaxRecord+100 || !strings.HasSuffix(got, "… the rest is not kept\n") {
-		t.Errorf("%d bytes, ending %q", len(got), got[len(got)-50:])
+	if got := last(t, r); len(got) > MaxRecord+100 || !strings.Contains(got, "… the rest is not kept\nmade "+digest) {
+		t.Errorf("%d bytes, ending %q", len(got), got[len(got)-200:])
 	}
+}
+
+func TestRecordsGoWithTheirNamespace(t *testing.T) {
+	r := Record(&fake{fail: fn.Errorf(fn.Invalid, "it broke")}, t.TempDir())
+	for _, namespace := range []string{"default", "team"} {
+		req := request("a")
+		req.Ref.Namespace = namespace
+		if _, err := r.Build(t.Context(), req, silent); !errors.Is(err, fn.Invalid) {
+			t.Fatal(err)
+		}
+	}
+	if err := r.ForgetNamespace("team"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Last(fn.Ref{Namespace: "team", Name: "f"}); !errors.Is(err, fn.NotFound) {
+		t.Errorf("after: %v", err)
+	}
+	if got := last(t, r); !strings.Contains(got, "it broke") {
+		t.Errorf("another namespace has %q", got)
+	}
+}
+
+func TestWhatWasBuiltBeforeDoesNotWaitForOtherBuilds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		artifacts := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(artifacts, strings.TrimPrefix(digest, "sha256:")), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		next := &fake{gate: make(chan struct{})}
+		b := Record(Cache(Limit(next, 1), t.TempDir(), artifacts), t.TempDir())
+		var wg sync.WaitGroup
+		start := func(source string) {
+			wg.Go(func() {
+				if _, err := b.Build(t.Context(), request(source), silent); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		start("a")
+		next.gate <- struct{}{}
+		wg.Wait()
+		start("b") // takes the only slot
+		cached := false
+		if _, err := b.Build(t.Context(), request("a"), func(e Event) { cached = cached || e.Cached }); err != nil || !cached {
+			t.Errorf("cached %v, %v", cached, err)
+		}
+		next.gate <- struct{}{}
+		wg.Wait()
+	})
 }

@@ -17,6 +17,9 @@ import (
 // MaxRecord is the most bytes of one build's output that are kept.
 const MaxRecord = 8 << 20
 
+// maxVerdict is the part of MaxRecord that is kept free for how a build ended.
+const maxVerdict = 128 << 10
+
 // Recorder keeps the whole output of each function's last build, whether it
 // worked or not.
 type Recorder struct {
@@ -38,12 +41,13 @@ func (r *Recorder) Build(ctx context.Context, req Request, progress func(Event))
 	if err != nil {
 		return fn.Artifact{}, fn.Errorf(fn.Internal, "recording a build: %w", err)
 	}
-	w := &bounded{w: bufio.NewWriter(f), left: MaxRecord}
+	w := &bounded{w: bufio.NewWriter(f), left: MaxRecord - maxVerdict}
 	fmt.Fprintf(w, "%s built at %s from %s\n", req.Ref, began.UTC().Format(time.RFC3339), req.SourceDigest)
 	artifact, buildErr := r.next.Build(ctx, req, func(e Event) {
 		w.event(e)
 		progress(e)
 	})
+	w.left = maxVerdict - 1<<10 // the rest is for remarks of what is not kept
 	if buildErr != nil {
 		fmt.Fprintf(w, "failed after %s: %v\n", time.Since(began).Round(time.Millisecond), buildErr)
 	} else {
@@ -60,8 +64,8 @@ func (r *Recorder) Build(ctx context.Context, req Request, progress func(Event))
 	return artifact, errors.Join(buildErr, err)
 }
 
-// Last opens the output of a function's last build; NotFound if there was
-// none. The caller closes it.
+// Last opens the output of a function's last build, at most MaxRecord bytes;
+// NotFound if there was none. The caller closes it.
 func (r *Recorder) Last(ref fn.Ref) (io.ReadCloser, error) {
 	f, err := os.Open(r.path(ref))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -70,13 +74,25 @@ func (r *Recorder) Last(ref fn.Ref) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fn.Errorf(fn.Internal, "opening a build record: %w", err)
 	}
-	return f, nil
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(f, MaxRecord), f}, nil
 }
 
 // Forget removes a function's record; one that is not there is fine.
 func (r *Recorder) Forget(ref fn.Ref) error {
 	if err := os.Remove(r.path(ref)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fn.Errorf(fn.Internal, "removing a build record: %w", err)
+	}
+	return nil
+}
+
+// ForgetNamespace removes the records of all functions of a namespace, also of
+// those whose builds never worked.
+func (r *Recorder) ForgetNamespace(name string) error {
+	if err := os.RemoveAll(filepath.Join(r.dir, name)); err != nil {
+		return fn.Errorf(fn.Internal, "removing build records: %w", err)
 	}
 	return nil
 }

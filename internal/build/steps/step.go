@@ -32,7 +32,7 @@ func (b *Builder) step(ctx context.Context, w *work, n int, step runtimes.Step, 
 	inst, err := b.cfg.Runner.Start(ctx, spec)
 	if err != nil {
 		if ctx.Err() != nil {
-			return b.stopped(ctx, step, out)
+			return b.stopped(ctx, w.req.Ref, step, out)
 		}
 		return fmt.Errorf("starting build step %s: %w", step.Name, err)
 	}
@@ -47,9 +47,9 @@ func (b *Builder) step(ctx context.Context, w *work, n int, step runtimes.Step, 
 	stdout.flush()
 	stderr.flush()
 	if ctx.Err() != nil {
-		return b.stopped(ctx, step, out)
+		return b.stopped(ctx, w.req.Ref, step, out)
 	}
-	if err := failure(step, inst.Exit(), out.tail()); err != nil {
+	if err := failure(w.req.Ref, step, inst.Exit(), out.tail()); err != nil {
 		return err
 	}
 	out.event(build.Event{Step: step.Name, Done: true, Took: time.Since(began)})
@@ -91,7 +91,7 @@ func (b *Builder) spec(w *work, n int, step runtimes.Step) (engine.Spec, error) 
 }
 
 // failure says how a step ended, nil if well.
-func failure(step runtimes.Step, exit engine.Exit, last []string) error {
+func failure(ref fn.Ref, step runtimes.Step, exit engine.Exit, last []string) error {
 	f := &fn.Failure{Kind: fn.Invalid, Phase: build.Phase, Cause: "build-failed", Output: last, Limit: exit.Limit}
 	switch {
 	case exit.OOM:
@@ -109,7 +109,7 @@ func failure(step runtimes.Step, exit engine.Exit, last []string) error {
 	}
 	f.Message = fmt.Sprintf("build step %s failed: %s", step.Name, f.Exit)
 	if f.Hint == "" {
-		f.Hint = "the output says why"
+		f.Hint = seeAll(ref)
 	}
 	if len(last) > 0 {
 		f.Err = errors.New(strings.Join(last, "\n"))
@@ -117,8 +117,17 @@ func failure(step runtimes.Step, exit engine.Exit, last []string) error {
 	return f
 }
 
+// seeAll is the hint where there is no better one.
+func seeAll(ref fn.Ref) string {
+	name := ref.String()
+	if ref.Namespace == fn.DefaultNamespace {
+		name = ref.Name
+	}
+	return "see all of its output with: rouse logs " + name + " --build"
+}
+
 // stopped says why a step was ended.
-func (b *Builder) stopped(ctx context.Context, step runtimes.Step, out *output) error {
+func (b *Builder) stopped(ctx context.Context, ref fn.Ref, step runtimes.Step, out *output) error {
 	f := &fn.Failure{Kind: fn.Canceled, Phase: build.Phase, Cause: "build-canceled", Output: out.tail(), Err: context.Cause(ctx)}
 	f.Message = fmt.Sprintf("build step %s was stopped", step.Name)
 	switch cause := context.Cause(ctx); {
@@ -127,6 +136,7 @@ func (b *Builder) stopped(ctx context.Context, step runtimes.Step, out *output) 
 		f.Hint = "give builds more time (limits.buildTimeout)"
 	case errors.Is(cause, errTooBig):
 		f.Kind, f.Cause, f.Limit = fn.TooLarge, "build-disk", "disk="+fn.FormatBytes(b.cfg.MaxWork)
+		f.Hint = seeAll(ref)
 	}
 	return f
 }
