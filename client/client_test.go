@@ -169,6 +169,30 @@ func TestLifeOfAFunction(t *testing.T) {
 	}
 }
 
+func TestOutputOfTheLastBuild(t *testing.T) {
+	_, c := start(t)
+	ctx, ref := t.Context(), client.Ref{Name: "f"}
+	if _, err := c.BuildOutput(ctx, ref); kind(err) != "not-found" {
+		t.Errorf("before: %v", err)
+	}
+	digest, err := c.UploadSource(ctx, strings.NewReader("source"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := api.Spec{Runtime: "python", Env: map[string]string{nativetest.FailBuild: "no module named x"}}
+	if _, err := c.Deploy(ctx, ref, api.DeployRequest{Source: digest, Spec: spec}, nil); kind(err) != "invalid" {
+		t.Fatal(err)
+	}
+	out, err := c.BuildOutput(ctx, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if text, err := io.ReadAll(out); err != nil || !strings.Contains(string(text), "no module named x") {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 func TestTooLargeAnUploadIsRefusedBeforeItIsSent(t *testing.T) {
 	_, c := start(t)
 	_, err := c.UploadSource(t.Context(), strings.NewReader(strings.Repeat("x", 9<<20)))

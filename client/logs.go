@@ -40,6 +40,17 @@ func (o LogOptions) query() url.Values {
 	return q
 }
 
+// BuildOutput opens what the last build of a function printed, as text. The
+// function need not be there: its first build may have failed. The caller
+// closes it.
+func (c *Client) BuildOutput(ctx context.Context, ref Ref) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, http.MethodGet, ref.path("build"), nil, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 // Logs yields what a function printed, in order of time. It yields an error
 // last, or none; ctx ending is one. The request is made when the sequence is
 // ranged over and ended when the loop is left.

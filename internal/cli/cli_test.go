@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -214,6 +215,20 @@ func TestUnreadablePasswordSaysWhatToDo(t *testing.T) {
 	c := &cli{Deps: Deps{Dir: dir}, data: dir, url: "http://127.0.0.1:1"}
 	if _, err := c.connect(); fn.KindOf(err) != fn.Invalid || !strings.Contains(err.Error(), "reading the password") {
 		t.Errorf("a folder as password file: %v", err)
+	}
+}
+
+func TestTextOnATerminalDoesNotSteerIt(t *testing.T) {
+	var out bytes.Buffer
+	c := &cli{Deps: Deps{Out: &out}}
+	if err := c.showText(strings.NewReader("a\x1b[31m\r\n\xffé\tb\u009b")); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != "a\uFFFD[31m\uFFFD\n\uFFFDé\tb\uFFFD" {
+		t.Errorf("got %q", got)
+	}
+	if err := c.showText(iotest.ErrReader(io.ErrUnexpectedEOF)); err == nil {
+		t.Error("a text that breaks off is taken for a whole one")
 	}
 }
 

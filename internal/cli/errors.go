@@ -123,11 +123,11 @@ func localError(err error) *api.Error {
 }
 
 // printable keeps what a function printed from steering the terminal.
-func printable(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, line)
+func printable(line string) string { return strings.Map(harmless, line) }
+
+func harmless(r rune) rune {
+	if r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		return '\uFFFD'
+	}
+	return r
 }

@@ -65,6 +65,10 @@ type Observer interface {
 	Revisions(ctx context.Context, ref fn.Ref) ([]control.RevisionView, error)
 	// Instances lists what runs now, oldest first.
 	Instances(ctx context.Context, ref fn.Ref) ([]control.InstanceView, error)
+	// BuildOutput opens what the last build printed, text of a bounded size;
+	// the caller closes it. fn.NotFound if there was none. The function need
+	// not be there: its first build may have failed.
+	BuildOutput(ctx context.Context, ref fn.Ref) (io.ReadCloser, error)
 	// Logs yields lines in order of time. It yields an error last, or none.
 	// With q.Follow it goes on until ctx ends or the function is removed, and
 	// then ends without an error.

@@ -3,6 +3,8 @@ package native
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"time"
 
 	"rouse.dev/rouse/api"
@@ -98,6 +100,26 @@ func deploy(c *call, req api.DeployRequest, out *lines) error {
 	f := functionOf(view)
 	_ = out.send(api.DeployEvent{Function: &f}) // the deploy stands, whether or not the client is there
 	return nil
+}
+
+// buildOutput streams; like a backup it breaks off rather than end early.
+func buildOutput(c *call) error {
+	out, err := c.Control.BuildOutput(c.r.Context(), c.ref)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	w := &patientWriter{w: c.w, rc: http.NewResponseController(c.w)}
+	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err = io.Copy(w, out)
+	_ = w.rc.SetWriteDeadline(time.Time{}) // not every writer has deadlines
+	if err != nil && w.begun {
+		if c.r.Context().Err() == nil { // the client is there
+			c.Log.Error("the output of a build broke off", "function", c.ref.String(), "error", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	return err
 }
 
 func logs(c *call, _ none, out *lines) error {

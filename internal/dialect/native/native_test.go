@@ -6,14 +6,19 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"rouse.dev/rouse/api"
+	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/dialect/native"
 	"rouse.dev/rouse/internal/dialect/native/nativetest"
 	"rouse.dev/rouse/internal/fn"
 )
@@ -257,6 +262,52 @@ func TestFailedDeploysEndTheStreamWithTheReason(t *testing.T) {
 		}
 	}
 	s.fails(t, "PUT", "/v1/namespaces/default/functions/f", `{"spec":{"runtime":"cobol"},"artifact":"sha256:`+strings.Repeat("0", 64)+`"}`, 400)
+}
+
+func TestBuildOutputIsThereAlsoIfTheFirstBuildFailed(t *testing.T) {
+	s := start(t)
+	const build = "/v1/namespaces/default/functions/f/build"
+	if e := s.fails(t, "GET", build, "", 404); e.Kind != "not-found" || e.Hint == "" {
+		t.Errorf("before: %+v", e)
+	}
+	s.deploy(t, "default", "f", `"runtime":"python","env":{"`+nativetest.FailBuild+`":"no module named x"}`)
+	s.fails(t, "GET", "/v1/namespaces/default/functions/f", "", 404)
+	resp, body := s.do(t, s.request(t, "GET", build, ""))
+	if resp.StatusCode != 200 || !strings.Contains(body, "  no module named x\n") || resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("%d %s %q", resp.StatusCode, resp.Header.Get("Content-Type"), body)
+	}
+	s.deploy(t, "default", "f", `"runtime":"python"`)
+	if body := s.must(t, "GET", build, "", 200); !strings.Contains(body, "collected 1 package") {
+		t.Errorf("after a build that worked: %q", body)
+	}
+	s.must(t, "DELETE", "/v1/namespaces/default/functions/f", "", 204)
+	s.fails(t, "GET", build, "", 404)
+}
+
+// broken is a Control whose build outputs break off.
+type broken struct{ native.Control }
+
+func (broken) BuildOutput(context.Context, fn.Ref) (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))), nil
+}
+
+func TestBuildOutputThatBreaksOffIsNotTakenForAWholeOne(t *testing.T) {
+	s := httptest.NewServer(native.New(native.Config{
+		Control: broken{nativetest.NewFake()},
+		Identify: func(*http.Request) (auth.Identity, error) {
+			return auth.Identity{Name: "admin", Grants: []auth.Grant{{Role: auth.Administrator}}}, nil
+		},
+		Log: slog.New(slog.DiscardHandler),
+	}))
+	t.Cleanup(s.Close)
+	resp, err := s.Client().Get(s.URL + "/v1/namespaces/default/functions/f/build")
+	if err != nil {
+		return // broke off before the head
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("%d, whole: %q", resp.StatusCode, body)
+	}
 }
 
 func TestLogsFollowUntilTheClientLeaves(t *testing.T) {

@@ -58,6 +58,8 @@ func routes() []route {
 		{http.MethodPost, oneFunction + "/scale", auth.Write, "Set the number of instances", serveJSON(scale), nil},
 		{http.MethodGet, oneFunction + "/revisions", auth.Read, "List the revisions of a function", serveJSON(listRevisions), nil},
 		{http.MethodGet, oneFunction + "/instances", auth.Read, "List the instances of a function", serveJSON(listInstances), nil},
+		{http.MethodGet, oneFunction + "/build", auth.Read, "What the last build of a function printed, whether it worked or not",
+			serveRaw[none, none]("text/plain", buildOutput), nil},
 		{http.MethodGet, oneFunction + "/logs", auth.Read, "What a function printed", serveStream[none, api.LogEvent](logs), []param{
 			{"follow", "true: go on with new lines"},
 			{"since", "only lines after this time (RFC 3339) or age (10m)"},

@@ -26,13 +26,15 @@ func (f *Fake) Deploy(ctx context.Context, d control.Deploy, emit func(control.E
 	emit(control.Event{Step: "build"})
 	if out := d.Spec.Env[FailBuild]; out != "" {
 		emit(control.Event{Step: "build", Line: out})
+		f.built(d.Ref, "build:\n  "+out+"\nfailed: exit status 1\n")
 		return control.View{}, &fn.Failure{
 			Kind: fn.Invalid, Phase: fn.PhaseInit, Cause: "build-failed", Message: "the build of " + d.Ref.String() + " failed",
-			Hint: "mend what the output says and deploy again", Output: []string{out}, Exit: "exit status 1",
+			Hint: "see all of its output with: rouse logs " + d.Ref.Name + " --build", Output: []string{out}, Exit: "exit status 1",
 		}
 	}
 	rev, cached := f.revise(d)
 	emit(control.Event{Step: "build", Line: "collected 1 package"})
+	f.built(d.Ref, "build:\n  collected 1 package\nmade it\n")
 	emit(control.Event{Step: "build", Done: true, Cached: cached, Took: 1500 * time.Millisecond})
 	emit(control.Event{Step: "start"})
 	if out := d.Spec.Env[FailStart]; out != "" {

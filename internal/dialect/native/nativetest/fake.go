@@ -35,8 +35,9 @@ type Fake struct {
 	base       string     // what functions' URLs begin with
 	namespaces map[string]fn.Namespace
 	functions  map[fn.Ref]*function
-	sources    map[string]bool // digest → accepted
-	grown      chan struct{}   // closed and made again when a log grows or a function goes
+	sources    map[string]bool   // digest → accepted
+	builds     map[fn.Ref]string // what the last build printed
+	grown      chan struct{}     // closed and made again when a log grows or a function goes
 }
 
 type function struct {
@@ -53,7 +54,7 @@ func NewFake() *Fake {
 	return &Fake{
 		base:       "http://127.0.0.1:8080",
 		namespaces: map[string]fn.Namespace{fn.DefaultNamespace: {Name: fn.DefaultNamespace, Created: Epoch}},
-		functions:  map[fn.Ref]*function{}, sources: map[string]bool{}, grown: make(chan struct{}),
+		functions:  map[fn.Ref]*function{}, sources: map[string]bool{}, builds: map[fn.Ref]string{}, grown: make(chan struct{}),
 	}
 }
 
@@ -164,6 +165,7 @@ func (f *Fake) Remove(_ context.Context, ref fn.Ref) error {
 		return err
 	}
 	delete(f.functions, ref)
+	delete(f.builds, ref)
 	f.changedLocked()
 	return nil
 }

@@ -2,7 +2,9 @@ package nativetest
 
 import (
 	"context"
+	"io"
 	"iter"
+	"strings"
 
 	"rouse.dev/rouse/internal/control"
 	"rouse.dev/rouse/internal/fn"
@@ -20,6 +22,23 @@ func (f *Fake) Print(ref fn.Ref, call, text string) {
 		Time: Epoch, Stream: "stdout", Revision: fun.view.Latest, Instance: ref.Name + "-1", Call: call, Text: text,
 	})
 	f.changedLocked()
+}
+
+func (f *Fake) built(ref fn.Ref, output string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.builds[ref] = output
+}
+
+// BuildOutput implements native.Observer.
+func (f *Fake) BuildOutput(_ context.Context, ref fn.Ref) (io.ReadCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	output, ok := f.builds[ref]
+	if !ok {
+		return nil, fn.WithHint(fn.Errorf(fn.NotFound, "no build of %s is on record", ref), "rouse deploy builds it")
+	}
+	return io.NopCloser(strings.NewReader(output)), nil
 }
 
 // Logs implements native.Observer.
