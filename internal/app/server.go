@@ -139,7 +139,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 		Engine: w.engine, Source: launcher, Logs: w.logs, Observer: w.observe, Log: w.part("pool"),
 		StartsAtOnce: w.cfg.Pool.StartsAtOnce, Tick: w.cfg.Pool.ReapInterval,
 	})
-	builder, err := newBuilder(w, set, s.p.Lookup)
+	builds, err := newBuilder(w, set, s.p.Lookup)
 	if err != nil {
 		return err
 	}
@@ -148,18 +148,28 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 		return fmt.Errorf("finding this program: %w", err)
 	}
 	w.control = control.New(control.Config{
-		Store: w.store, Routes: routes, Pool: w.pool, Builder: builder, Runtimes: set,
+		Store: w.store, Routes: routes, Pool: w.pool, Builder: builds, Builds: builds, Runtimes: set,
 		Sources: control.Sources{Dir: w.dir.Sources(), Tmp: w.dir.Tmp(), Limits: source.Limits{
 			Packed: int64(w.cfg.Limits.Upload), Bytes: int64(w.cfg.Limits.Unpacked), Entries: w.cfg.Limits.Files,
 		}},
 		Logs: w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
-		Forget:    w.observe.Forget,
+		Forget:    w.forget(builds),
 		Artifacts: w.dir.Artifacts(), CollectArtifacts: w.dir.CollectArtifacts, Binary: binary,
 		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
 		Version: s.p.Version, URL: url, Domain: w.cfg.Domain,
 	})
 	launcher.Bind(w.control)
 	return s.wireAPI(w, routes)
+}
+
+// forget makes what drops all that is kept about a removed function.
+func (w *parts) forget(builds *build.Recorder) func(fn.Ref) {
+	return func(ref fn.Ref) {
+		w.observe.Forget(ref)
+		if err := builds.Forget(ref); err != nil {
+			w.log.Warn("a removed function leaves its build's output", "function", ref.String(), "error", err)
+		}
+	}
 }
 
 // wireAPI makes what answers requests.
@@ -243,9 +253,9 @@ func newLog(to *os.File, c conf.Log) (*slog.Logger, error) {
 // need.
 func settle() { debug.FreeOSMemory() }
 
-// newBuilder makes the builder of artifacts: what was built before is found,
-// a few builds run at a time, their output is kept.
-func newBuilder(w *parts, set *runtimes.Set, lookup func(string) (string, bool)) (build.Builder, error) {
+// newBuilder makes the builder of artifacts: what was built before is found
+// without waiting, a few builds run at a time, their output is kept.
+func newBuilder(w *parts, set *runtimes.Set, lookup func(string) (string, bool)) (*build.Recorder, error) {
 	env := map[string]string{}
 	for _, name := range w.cfg.Build.Env {
 		if v, ok := lookup(name); ok {
@@ -268,5 +278,5 @@ func newBuilder(w *parts, set *runtimes.Set, lookup func(string) (string, bool))
 	if parallel == 0 {
 		parallel = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	return build.Record(build.Limit(build.Cache(b, in("builds"), w.dir.Artifacts()), parallel), in("builds")), nil
+	return build.Record(build.Cache(build.Limit(b, parallel), in("builds"), w.dir.Artifacts()), in("builds")), nil
 }

@@ -138,6 +138,31 @@ func (s *server) wantFailure(t *testing.T, path string, status int, kind, cause 
 	}
 }
 
+func TestOutputOfABuildCanBeReadAfterwards(t *testing.T) {
+	needRoot(t)
+	s := start(t)
+	files := map[string]string{
+		"rouse.yaml": "name: hello\nruntime: go\n", "go.mod": "module odd\n\ngo 1.26\n", "handler.go": "package function\n\nfunc Handle( {\n",
+	}
+	for range 2 { // the second is of a function that is there
+		_, err := s.rouse("deploy", s.write(files))
+		if err == nil || !strings.Contains(err.Error(), "rouse logs hello --build") {
+			t.Fatalf("the error of a build that fails does not say where its output is: %v", err)
+		}
+		if out := s.must("logs", "hello", "--build"); !strings.Contains(out, "handler.go:3") || !strings.Contains(out, "failed after") {
+			t.Errorf("the build printed %q", out)
+		}
+		s.must("deploy", s.hello(""))
+		if out := s.must("logs", "hello", "--build"); strings.Contains(out, "handler.go:3") || !strings.Contains(out, "made sha256:") {
+			t.Errorf("the build that worked printed %q", out)
+		}
+	}
+	s.must("rm", "hello")
+	if out, err := s.rouse("logs", "hello", "--build"); err == nil {
+		t.Errorf("the function is gone, the output of its build is not: %q", out)
+	}
+}
+
 func TestDeploysThatCannotWorkChangeNothing(t *testing.T) {
 	needRoot(t)
 	s := start(t)
