@@ -113,7 +113,7 @@ type Engine struct {
 
 // Build is about turning sources into artifacts.
 type Build struct {
-	Env      []string `yaml:"env" doc:"names of environment variables of the server that build tools may see, such as the addresses of package mirrors"`
+	Env      []string `yaml:"env" doc:"names of environment variables of the server that build tools may see, such as the addresses of package mirrors and the certificates they are known by"`
 	Parallel int      `yaml:"parallel" doc:"builds at one time; 0 is one for each two processors"`
 	Memory   Bytes    `yaml:"memory" doc:"memory of one build"`
 	Cache    string   `yaml:"cache" doc:"folder of the tools' download and compile caches; the default is caches in the data folder; servers may share one"`
@@ -160,7 +160,10 @@ func Default(data string) Config {
 			Subnet:      "10.231.0.0/16", Spares: 4,
 		},
 		Build: Build{
-			Env:    []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "GOPROXY", "GOSUMDB", "PIP_INDEX_URL", "NPM_CONFIG_REGISTRY", "BUNDLE_MIRROR__ALL"},
+			Env: []string{
+				"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
+				"GOPROXY", "GOSUMDB", "PIP_INDEX_URL", "PIP_FIND_LINKS", "NPM_CONFIG_REGISTRY", "BUNDLE_MIRROR__ALL",
+			},
 			Memory: 2 << 30,
 		},
 		Logs:  Logs{Bytes: 4 << 20},
