@@ -84,7 +84,7 @@ func (g *group) warm(ctx context.Context, n int) (again bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	before := g.lastFail
-	g.notBefore, g.retired = time.Time{}, false // somebody asks: try now
+	g.notBefore, g.retired, g.surplus = time.Time{}, false, 0 // somebody asks: try now
 	for {
 		switch {
 		case g.gone:
@@ -143,13 +143,13 @@ func (g *group) setPin(n int) bool {
 	if g.gone {
 		return false
 	}
-	g.pin, g.retired = n, false
+	g.pin, g.retired, g.surplus = n, false, 0
 	g.ensureLocked(n, time.Now())
 	return true
 }
 
-// Limit drains instances of rev beyond n at once: the downward half of
-// "scale --replicas".
+// Limit drains instances of rev beyond n at once, those that start as soon as
+// they can be: the downward half of "scale --replicas".
 func (p *Pool) Limit(rev fn.RevisionRef, n int) {
 	g := p.find(&rev)
 	if g == nil {
@@ -159,6 +159,7 @@ func (p *Pool) Limit(rev fn.RevisionRef, n int) {
 	defer g.mu.Unlock()
 	g.scaler = scale.State{} // what was wanted before is of no interest
 	g.shrinkLocked(n)
+	g.surplus = min(g.starting, max(g.liveLocked()-n, 0))
 }
 
 // Retire lets the instances of a revision that takes no new traffic finish

@@ -21,6 +21,7 @@ type group struct {
 	gone      bool          // removed from the pool: look again
 	insts     []*instance   // ready, freezing, frozen, thawing or draining
 	starting  int           // instances being made
+	surplus   int           // of those, how many are to end once they are ready, unless calls come
 	waiters   []*waiter     // held calls, first come first served
 	inflight  int           // slots in use
 	pin       int           // instances to keep whatever the traffic
@@ -194,6 +195,7 @@ func (g *group) failWaitersLocked(fail *fn.Failure) {
 // growLocked makes room for the held calls: frozen instances are thawed
 // first, then as many are started, at once, as the calls need.
 func (g *group) growLocked(now time.Time) {
+	g.surplus = 0
 	per := g.launch.Policy.Scale.Concurrency
 	demand, live := len(g.waiters), 0
 	for _, i := range g.insts {

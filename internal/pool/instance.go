@@ -140,6 +140,7 @@ func (g *group) started(i *instance, first *Slot) {
 	g.starting--
 	if i.dead { // it answered and fell over at once; exited took it for one that never answered
 		first.close()
+		g.surplus = min(g.surplus, g.starting)
 		g.failedLocked(g.exitFailure(i, i.box.Exit(), fn.PhaseInit), time.Now())
 		if g.liveLocked() == 0 {
 			g.failWaitersLocked(g.lastFail)
@@ -154,6 +155,10 @@ func (g *group) started(i *instance, first *Slot) {
 		i.stopLocked()
 	}
 	g.dispatchLocked()
+	if g.surplus > 0 {
+		g.surplus--
+		i.drainLocked()
+	}
 	g.changedLocked()
 }
 
@@ -205,6 +210,7 @@ func (g *group) startFailed(i *instance, fail *fn.Failure) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.starting--
+	g.surplus = min(g.surplus, g.starting)
 	g.failedLocked(fail, time.Now())
 	if g.liveLocked() == 0 {
 		g.failWaitersLocked(fail)

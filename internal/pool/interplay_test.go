@@ -219,3 +219,34 @@ func TestForgetGivesUpStartsUnderWay(t *testing.T) {
 		}
 	})
 }
+
+func TestLimitHoldsForInstancesThatStart(t *testing.T) {
+	e := &memEngine{boot: time.Second}
+	inBubble(t, e, policy(nil), func(t *testing.T, p *Pool) {
+		if err := p.Pin(t.Context(), rev1, 3); err != nil {
+			t.Fatal(err)
+		}
+		pass(500 * time.Millisecond)
+		for _, n := range []int{1, 0} {
+			if err := p.Pin(t.Context(), rev1, n); err != nil {
+				t.Fatal(err)
+			}
+			p.Limit(rev1, n)
+			pass(time.Second)
+			if alive := e.alive(); alive != n {
+				t.Errorf("%d instances alive a second after they were limited to %d", alive, n)
+			}
+		}
+		if err := p.Pin(t.Context(), rev1, 2); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Pin(t.Context(), rev1, 0); err != nil {
+			t.Fatal(err)
+		}
+		p.Limit(rev1, 0)
+		must(t, p).finish() // a call has use for what starts
+		if n := e.starts.Load(); n != 5 {
+			t.Errorf("%d starts, want 5", n)
+		}
+	})
+}
