@@ -182,8 +182,11 @@ func TestNumberIsNotGivenOutAgainAfterRemove(t *testing.T) {
 func TestFirstDeployStartsOneInstanceHoweverBusyOthersAre(t *testing.T) {
 	r := newRig(t)
 	r.deploy(alpha, "one", func(d *Deploy) { d.Spec.Scale.Min = 4 })
+	before := len(r.engine.started())
 	r.deploy(beta, "two", nil)
-	r.engine.await(t, rev(alpha, 1), rev(alpha, 1), rev(alpha, 1), rev(alpha, 1), rev(beta, 1))
+	if n := len(r.engine.started()) - before; before != 4 || n != 1 {
+		t.Errorf("%d instances of the first function, then %d of the second; want 4 and 1", before, n)
+	}
 }
 
 func TestDeployStartsAsManyAsServe(t *testing.T) {
@@ -255,6 +258,17 @@ func TestFirstDeploysInOneNamespaceAreNoConflict(t *testing.T) {
 	crew.Wait()
 	if all, err := r.Functions(t.Context(), "", nil); err != nil || len(all) != n {
 		t.Errorf("%d functions, %v", len(all), err)
+	}
+}
+
+func TestFirstDeployThatOvertakesAnotherIsNoConflict(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Store = &meddler{Store: r.store, first: func() { r.deploy(beta, "two", nil) }}
+	r.deploy(alpha, "one", nil)
+	for ref, want := range map[fn.Ref]string{alpha: "one", beta: "two"} {
+		if _, text := r.call(ref); text != want {
+			t.Errorf("%s serves %q", ref, text)
+		}
 	}
 }
 
