@@ -25,22 +25,24 @@ func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
 		return fmt.Errorf("loading functions: %w", err)
 	}
 	settle()
-	outer, stopOuter := context.WithCancel(ctx)
-	defer stopOuter()
+	outer, stopOuter := context.WithCancelCause(ctx)
+	defer stopOuter(nil)
 	outside.Go(func() { errs.add(w.control.Run(outer)) })
 	outside.Go(func() {
 		errs.add(w.gateway.Serve(inner, ln))
-		stopOuter() // a listener that broke ends the server
+		stopOuter(errNotServing) // a listener that broke ends the server
 	})
 	ready()
 	<-outer.Done()
-	w.log.Info("stopping", "reason", context.Cause(ctx))
+	w.log.Info("stopping", "reason", context.Cause(outer))
 	errs.add(w.drain(inner))
 	outside.Wait()
 	stopInner()
 	inside.Wait()
 	return errs.err()
 }
+
+var errNotServing = errors.New("the listener does not accept connections any more")
 
 // drain lets the calls in hand finish, for as long as the configuration says.
 func (w *parts) drain(ctx context.Context) error {
