@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -140,7 +141,9 @@ func (g *Group) limit(l fn.Limits) error {
 			errs = append(errs, ignoreMissing(put(dir+"/memory.memsw.limit_in_bytes", bytes)))
 		}
 	}
-	if l.CPU > 0 {
+	if l.CPU > 0 && l.CPU < 1000*runtime.NumCPU() {
+		// A limit that cannot bind is not set: keeping a quota costs a
+		// function that wakes often several µs a call.
 		quota := max(1000, int64(l.CPU)*cpuPeriod.Microseconds()/1000)
 		set(cpu, "cpu.cfs_quota_us", "", strconv.FormatInt(quota, 10))
 		set(cpu, "", "cpu.max", fmt.Sprintf("%d %d", quota, cpuPeriod.Microseconds()))

@@ -27,6 +27,7 @@ var (
 	sysSetns         = Call{"setns", unix.SYS_SETNS}
 	sysSetresgid     = Call{"setresgid", unix.SYS_SETRESGID}
 	sysSetresuid     = Call{"setresuid", unix.SYS_SETRESUID}
+	sysSetscheduler  = Call{"sched_setscheduler", unix.SYS_SCHED_SETSCHEDULER}
 	sysSetsid        = Call{"setsid", unix.SYS_SETSID}
 	sysSocket        = Call{"socket", unix.SYS_SOCKET}
 	sysUmask         = Call{"umask", unix.SYS_UMASK}
