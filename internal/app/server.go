@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"rouse.dev/rouse/api"
@@ -69,11 +70,19 @@ func (s server) Up(ctx context.Context, cfg conf.Config, ready func(cli.Ready)) 
 	w := &parts{cfg: cfg}
 	defer func() { err = errors.Join(err, w.close()) }()
 	w.closers = append(w.closers, func() error { _ = ln.Close(); return nil }) // closed before, as a rule
-	url := "http://" + ln.Addr().String()
+	url := "http://" + reachable(ln.Addr())
 	if err := s.make(ctx, w, url); err != nil {
 		return err
 	}
 	return w.run(ctx, ln, func() { ready(cli.Ready{URL: url, Password: w.fresh}) })
+}
+
+// reachable is an address at which programs on this host reach a listener.
+func reachable(a net.Addr) string {
+	if t, ok := a.(*net.TCPAddr); ok && t.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(t.Port))
+	}
+	return a.String()
 }
 
 // make opens the state and wires the parts.

@@ -55,6 +55,9 @@ type Config struct {
 // Controller changes functions. It is safe for use by several goroutines;
 // changes of one function happen one after the other.
 type Controller struct {
+	levelOnce sync.Once
+	level     string // isolation of this host; set once by levelOnce
+
 	cfg   Config
 	began time.Time
 	locks keyedLocks

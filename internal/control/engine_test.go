@@ -44,6 +44,7 @@ func (e *memEngine) Start(_ context.Context, spec engine.Spec) (engine.Instance,
 	e.mu.Lock()
 	e.starts = append(e.starts, spec)
 	e.mu.Unlock()
+	i.greet()
 	e.move(i.spec.ID, i)
 	e.wg.Go(i.run)
 	return i, nil
@@ -141,10 +142,14 @@ type memInstance struct {
 	dead  bool       // guarded by mu
 }
 
-func (i *memInstance) run() {
+// greet is what the program prints before it answers anybody.
+func (i *memInstance) greet() {
 	if i.spec.Stdout != nil {
 		_, _ = io.WriteString(i.spec.Stdout, "hello from "+filepath.Base(i.spec.Root)+"\n")
 	}
+}
+
+func (i *memInstance) run() {
 	<-i.kill
 	i.mu.Lock()
 	i.dead = true

@@ -19,12 +19,12 @@ func (c *Controller) Info(ctx context.Context) (Info, error) {
 	for _, s := range c.cfg.Pool.Stats(fn.Ref{}) {
 		instances += len(s.Instances)
 	}
-	report, err := c.Doctor(ctx)
-	if err != nil {
-		return Info{}, err
-	}
+	c.levelOnce.Do(func() { // it does not change while the server runs, and finding out takes a while
+		report, _ := c.Doctor(ctx)
+		c.level = report.Level
+	})
 	return Info{
-		Version: c.cfg.Version, Isolation: report.Level, URL: c.cfg.URL, Domain: c.cfg.Domain,
+		Version: c.cfg.Version, Isolation: c.level, URL: c.cfg.URL, Domain: c.cfg.Domain,
 		Namespaces: len(namespaces), Functions: c.cfg.Routes.Len(), Instances: instances, Started: c.began,
 	}, nil
 }
