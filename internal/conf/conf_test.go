@@ -33,7 +33,7 @@ func sources(file string, env ...string) Sources {
 	return Sources{
 		Env:  func(k string) (string, bool) { v, ok := vars[k]; return v, ok },
 		Open: func(p string) (fs.File, error) { return fsys.Open(strings.TrimPrefix(p, "/")) },
-		Dir:  "/work",
+		Dir:  "/srv",
 	}
 }
 
@@ -66,7 +66,7 @@ func TestLaterSourcesWin(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"listen": "127.0.0.1:1 file", "domain": "env.test environment", "data": "/work/here flag",
+		"listen": "127.0.0.1:1 file", "domain": "env.test environment", "data": "/srv/here flag",
 		"gateway.headTimeout": "4s flag", "gateway.idleTimeout": "2s file", "defaults.memory": "64Mi environment",
 		"defaults.rps": "7 environment", "engine.uidBase": "5000 environment", "build.env": "A,B environment",
 	}
