@@ -22,7 +22,6 @@ type Runtime struct {
 	Summary   string   `json:"summary"`
 	Modes     []string `json:"modes"`             // the first is the default
 	Handler   string   `json:"handler,omitempty"` // default entry file
-	Version   string   `json:"version,omitempty"` // of the interpreter found on the host
 	Available bool     `json:"available"`
 	Missing   string   `json:"missing,omitempty"` // what to install when not available
 }

@@ -77,9 +77,9 @@ func (c *cli) runtimesCommand() *cobra.Command {
 					if !rt.Available {
 						status = c.look.bad.Render("missing: ") + rt.Missing
 					}
-					rows = append(rows, []string{rt.Name, orDash(rt.Version), strings.Join(rt.Modes, ", "), status, rt.Summary})
+					rows = append(rows, []string{rt.Name, strings.Join(rt.Modes, ", "), status, rt.Summary})
 				}
-				return c.tabulate([]string{"NAME", "VERSION", "MODES", "HERE", "SUMMARY"}, rows)
+				return c.tabulate([]string{"NAME", "MODES", "HERE", "SUMMARY"}, rows)
 			})
 		}),
 	}

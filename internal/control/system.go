@@ -46,7 +46,7 @@ func (c *Controller) Runtimes(context.Context) ([]Runtime, error) {
 		}
 		if len(packages) > 0 {
 			rt.Available = false
-			rt.Missing = "install " + strings.Join(packages, " ")
+			rt.Missing = "apt-get install " + strings.Join(packages, " ")
 		}
 		all = append(all, rt)
 	}

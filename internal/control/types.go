@@ -94,7 +94,6 @@ type Runtime struct {
 	Name, Summary string
 	Modes         []fn.Mode // the first is the default
 	Handler       string    // default entry file
-	Version       string    // of the interpreter found
 	Available     bool
 	Missing       string // what to install when not available
 }

@@ -43,7 +43,7 @@ func runtimes(c *call, _ none) (api.RuntimeList, error) {
 		}
 		out.Runtimes = append(out.Runtimes, api.Runtime{
 			Name: rt.Name, Summary: rt.Summary, Modes: modes, Handler: rt.Handler,
-			Version: rt.Version, Available: rt.Available, Missing: rt.Missing,
+			Available: rt.Available, Missing: rt.Missing,
 		})
 	}
 	return out, err

@@ -275,7 +275,7 @@ func (f *Fake) Info(context.Context) (control.Info, error) {
 func (f *Fake) Runtimes(context.Context) ([]control.Runtime, error) {
 	return []control.Runtime{
 		{Name: "exec", Summary: "Any program", Modes: []fn.Mode{fn.ModeServer, fn.ModeFork}, Available: true},
-		{Name: "python", Summary: "Python 3", Modes: []fn.Mode{fn.ModeHandler, fn.ModeServer}, Handler: "handler.py", Version: "3.11.2", Available: true},
+		{Name: "python", Summary: "Python 3", Modes: []fn.Mode{fn.ModeHandler, fn.ModeServer}, Handler: "handler.py", Available: true},
 		{Name: "ruby", Summary: "Ruby", Modes: []fn.Mode{fn.ModeHandler, fn.ModeServer}, Handler: "handler.rb", Missing: "apt-get install ruby"},
 	}, nil
 }
