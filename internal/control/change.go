@@ -11,15 +11,11 @@ import (
 // Rollback serves an earlier revision again: the one before the present one
 // if number is 0.
 func (c *Controller) Rollback(ctx context.Context, ref fn.Ref, number int) (View, error) {
-	end, err := c.begin(ctx, ref)
+	old, version, end, err := c.beginExisting(ctx, ref)
 	if err != nil {
 		return View{}, err
 	}
 	defer end()
-	old, version, err := c.get(ctx, ref)
-	if err != nil {
-		return View{}, err
-	}
 	if number == 0 {
 		if number, err = c.before(ctx, old); err != nil {
 			return View{}, err
@@ -71,15 +67,11 @@ func (c *Controller) before(ctx context.Context, f fn.Function) (int, error) {
 // Scale sets the number of instances; nil hands the function back to the
 // autoscaler.
 func (c *Controller) Scale(ctx context.Context, ref fn.Ref, replicas *int) (View, error) {
-	end, err := c.begin(ctx, ref)
+	old, version, end, err := c.beginExisting(ctx, ref)
 	if err != nil {
 		return View{}, err
 	}
 	defer end()
-	old, version, err := c.get(ctx, ref)
-	if err != nil {
-		return View{}, err
-	}
 	next := old
 	if next.Replicas = nil; replicas != nil {
 		next.Replicas = new(*replicas)
@@ -98,15 +90,11 @@ func (c *Controller) Scale(ctx context.Context, ref fn.Ref, replicas *int) (View
 // Remove deletes a function with all its revisions, and lets its instances
 // finish what they have in hand.
 func (c *Controller) Remove(ctx context.Context, ref fn.Ref) error {
-	end, err := c.begin(ctx, ref)
+	f, version, end, err := c.beginExisting(ctx, ref)
 	if err != nil {
 		return err
 	}
 	defer end()
-	f, version, err := c.get(ctx, ref)
-	if err != nil {
-		return err
-	}
 	revs, err := c.revisionsOf(ctx, ref)
 	if err != nil {
 		return err

@@ -133,6 +133,19 @@ func (c *Controller) begin(ctx context.Context, ref fn.Ref) (end func(), err err
 	}, nil
 }
 
+// beginExisting is begin for a function that must exist: it comes with the
+// version it has in the store.
+func (c *Controller) beginExisting(ctx context.Context, ref fn.Ref) (f fn.Function, version uint64, end func(), err error) {
+	if end, err = c.begin(ctx, ref); err != nil {
+		return f, 0, nil, err
+	}
+	if f, version, err = c.get(ctx, ref); err != nil {
+		end()
+		return f, 0, nil, err
+	}
+	return f, version, end, nil
+}
+
 func (c *Controller) ensureDefaultNamespace(ctx context.Context) error {
 	_, err := c.CreateNamespace(ctx, fn.DefaultNamespace, nil)
 	if fn.KindOf(err) == fn.Conflict {

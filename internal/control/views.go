@@ -50,7 +50,7 @@ func (c *Controller) Function(ctx context.Context, ref fn.Ref) (View, error) {
 func (c *Controller) view(f fn.Function, live []pool.Stats) View {
 	v := View{Function: f, URL: c.url(f.Ref)}
 	for _, s := range live {
-		v.Replicas = v.Replicas.plus(s)
+		v.Replicas = v.Replicas.plus(s.Counts())
 		if s.Failure != nil && takesTraffic(f, s.Revision.Number) {
 			v.LastError = s.Failure
 		}
@@ -65,20 +65,13 @@ func (c *Controller) url(ref fn.Ref) string {
 	return fmt.Sprintf("%s/function/%s.%s", c.cfg.URL, ref.Name, ref.Namespace)
 }
 
-func (r Replicas) plus(s pool.Stats) Replicas {
-	r.Starting += s.Starting
-	for _, i := range s.Instances {
-		switch i.State {
-		case "ready":
-			r.Ready++
-		case "busy":
-			r.Busy++
-		case "frozen":
-			r.Frozen++
-		case "draining":
-			r.Draining++
-		}
-	}
+// plus adds a further revision's instances.
+func (r Replicas) plus(c pool.Counts) Replicas {
+	r.Starting += c.Starting
+	r.Ready += c.Ready
+	r.Busy += c.Busy
+	r.Frozen += c.Frozen
+	r.Draining += c.Draining
 	return r
 }
 
@@ -103,7 +96,7 @@ func (c *Controller) Revisions(ctx context.Context, ref fn.Ref) ([]RevisionView,
 		}
 		for _, s := range live {
 			if s.Revision.Number == r.Number {
-				v.Replicas = v.Replicas.plus(s)
+				v.Replicas = v.Replicas.plus(s.Counts())
 			}
 		}
 		views = append(views, v)

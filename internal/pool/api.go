@@ -229,6 +229,27 @@ type Stats struct {
 	Failure   *fn.Failure // why the last start or instance failed; nil if none, or if calls succeeded since
 }
 
+// Counts is how many instances a revision has, by state.
+type Counts struct{ Starting, Ready, Busy, Frozen, Draining int }
+
+// Counts counts the instances by state.
+func (s Stats) Counts() Counts {
+	c := Counts{Starting: s.Starting}
+	for _, i := range s.Instances {
+		switch i.State {
+		case "ready":
+			c.Ready++
+		case "busy":
+			c.Busy++
+		case "frozen":
+			c.Frozen++
+		case "draining":
+			c.Draining++
+		}
+	}
+	return c
+}
+
 // InstanceStats describes one instance.
 type InstanceStats struct {
 	ID     string
