@@ -191,6 +191,11 @@ func (i *instance) endsSoon(ctx context.Context) bool {
 	case <-ctx.Done():
 	case <-t.C:
 	}
+	return i.ended()
+}
+
+// ended reports whether every process of the instance is gone.
+func (i *instance) ended() bool {
 	select {
 	case <-i.box.Done():
 		return true
@@ -238,11 +243,17 @@ func backoff(n int) time.Duration {
 	return min(first<<(n-1), most)
 }
 
-// exited runs when every process of an instance is gone.
+// exited takes note that every process of an instance is gone. Whoever sees it
+// first says so: the goroutine that waits for it, or a call that could not
+// reach the instance and must not be sent there again.
 func (g *group) exited(i *instance) {
 	exit := i.box.Exit()
 	fail := g.exitFailure(i, exit, fn.PhaseRun)
 	g.mu.Lock()
+	if i.dead {
+		g.mu.Unlock()
+		return
+	}
 	expected := i.stopping
 	i.dead = true
 	was := len(g.insts)

@@ -94,6 +94,9 @@ func (g *group) connect(ctx context.Context, i *instance, kind fn.StartKind, beg
 		s = &Slot{Instance: i.id, inst: i}
 		if err := s.Redial(ctx); err != nil {
 			fail := s.Explain(ctx, err, fn.PhaseInit)
+			if i.ended() {
+				g.exited(i)
+			}
 			s.Release(false)
 			if ctx.Err() != nil {
 				return nil, false, g.gaveUp(ctx, began)
