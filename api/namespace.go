@@ -4,9 +4,10 @@ import "time"
 
 // Namespace is a tenant boundary.
 type Namespace struct {
-	Name    string            `json:"name"`
-	Labels  map[string]string `json:"labels,omitempty"`
-	Created time.Time         `json:"created,omitzero"` // set by the server
+	Name        string            `json:"name"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Created     time.Time         `json:"created,omitzero"` // set by the server
 }
 
 // NamespaceList is the answer to a list request.

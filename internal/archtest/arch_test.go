@@ -65,7 +65,7 @@ func load(t *testing.T) []pkg {
 var layers = [][]string{
 	{"api", "internal/fn", "internal/wire", "internal/memnet", "internal/archtest", "internal/contract"},
 	{"client", "internal/route", "internal/scale", "internal/conf", "internal/auth", "internal/manifest", "internal/watchdog", "templates"},
-	{"internal/engine", "internal/store", "internal/logs", "internal/observe", "internal/datadir"},
+	{"internal/engine", "internal/store", "internal/queue", "internal/logs", "internal/observe", "internal/datadir"},
 	{"internal/build", "internal/pool"},
 	{"internal/control", "internal/gateway"},
 	{"internal/dialect", "internal/cli"},
@@ -102,7 +102,7 @@ func TestImportsPointDown(t *testing.T) {
 
 // adapters implement a port. Only app may import them, besides their own
 // sub-packages.
-var adapters = []string{"internal/engine/process", "internal/store/pebble", "internal/store/memory"}
+var adapters = []string{"internal/engine/process", "internal/store/pebble", "internal/store/memory", "internal/queue/pebble", "internal/queue/memory"}
 
 func TestOnlyAppImportsAdapters(t *testing.T) {
 	for _, p := range load(t) {
@@ -263,7 +263,7 @@ func TestSourceKeepsTheHouseRules(t *testing.T) {
 
 // apart are folders whose code does not run in the server: test suites, the
 // shim that is compiled into functions.
-var apart = []string{"cmd", "test", "templates/go", "internal/engine/enginetest", "internal/store/storetest"}
+var apart = []string{"cmd", "test", "templates/go", "internal/engine/enginetest", "internal/store/storetest", "internal/queue/queuetest"}
 
 // excused are the files that may break a rule, and why.
 var excused = map[string]string{

@@ -22,9 +22,10 @@ type RevisionRef struct {
 
 // Namespace is a tenant boundary.
 type Namespace struct {
-	Name    string            `json:"name"`
-	Labels  map[string]string `json:"labels,omitempty"`
-	Created time.Time         `json:"created"`
+	Name        string            `json:"name"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Created     time.Time         `json:"created"`
 }
 
 // Function is a name and its intent. It points at the revisions that serve it.
@@ -54,6 +55,8 @@ type Spec struct {
 	Command []string          `json:"command,omitempty"` // for programs that listen on $PORT; overrides the runtime's command
 	Mode    Mode              `json:"mode,omitempty"`    // how the program is spoken to; the runtime's default if empty
 	Env     map[string]string `json:"env,omitempty"`
+	Image   string            `json:"image,omitempty"`   // reference it was deployed by, as sent; "" if from source
+	Secrets []string          `json:"secrets,omitempty"` // of the namespace, readable by the function as files
 	Policy
 }
 
@@ -91,10 +94,24 @@ type Scale struct {
 	Concurrency int           `json:"concurrency,omitempty"` // hard limit of calls at once in one instance
 	Target      int           `json:"target,omitempty"`      // wanted percentage of Concurrency in use, 1–100
 	RPS         int           `json:"rps,omitempty"`         // wanted requests a second for each instance; 0: not a signal
+	Metric      Metric        `json:"metric,omitempty"`      // what Goal counts; "": Concurrency, Target and RPS say all
+	Goal        float64       `json:"goal,omitempty"`        // wanted value of Metric for each instance
+	Activation  int           `json:"activation,omitempty"`  // instances as soon as there is traffic; 0 as 1
+	Window      time.Duration `json:"window,omitempty"`      // go down only to the most wanted within this time
 	Queue       int           `json:"queue,omitempty"`       // calls that may be held while no slot is free
 	Freeze      time.Duration `json:"freeze,omitempty"`      // idle time before an instance is frozen; negative: never
 	Idle        time.Duration `json:"idle,omitempty"`        // idle time before an instance is removed (down to Min)
 }
+
+// Metric is a measure of load that instances share between them.
+type Metric string
+
+const (
+	MetricConcurrency Metric = "concurrency" // calls in hand and held
+	MetricRPS         Metric = "rps"         // calls a second
+	MetricCPU         Metric = "cpu"         // thousandths of a core in use
+	MetricQueue       Metric = "queue"       // asynchronous calls waiting
+)
 
 // Network says what an instance may reach.
 type Network string

@@ -105,6 +105,10 @@ const (
 	MaxLabels            = 64
 	MaxLabelKey          = 317 // prefix/name, as Kubernetes has it
 	MaxLabelValue        = 4096
+	MaxSecrets           = 64
+	MaxImage             = 512
+	MaxWindow            = 5 * time.Minute
+	MaxGoal              = 1e9
 	MaxCommand           = 64 // arguments
 	MaxCommandBytes      = 16 << 10
 )
@@ -126,6 +130,8 @@ func ValidateSpec(s Spec) error {
 	}
 	validateCommand(&ms, s.Command)
 	validateEnv(&ms, s.Env)
+	validateImage(&ms, s.Image)
+	validateSecrets(&ms, s.Secrets)
 	validateLimits(&ms, s.Limits)
 	validateScale(&ms, s.Scale)
 	switch s.Network {
@@ -205,6 +211,52 @@ func reservedEnv(k string) bool {
 	return k == "PORT" || strings.HasPrefix(k, "LISTEN_") || strings.HasPrefix(k, "ROUSE_")
 }
 
+// validateImage checks the form of an image reference: what it names is for
+// whoever resolves it to say.
+func validateImage(ms *Mistakes, ref string) {
+	if len(ref) > MaxImage || strings.ContainsFunc(ref, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		ms.Add("image", "%s is not an image reference: at most %d printable characters without spaces", quote(ref), MaxImage)
+	}
+}
+
+func validateSecrets(ms *Mistakes, names []string) {
+	if len(names) > MaxSecrets {
+		ms.Add("secrets", "at most %d, got %d", MaxSecrets, len(names))
+	}
+	seen := map[string]bool{}
+	for i, name := range names {
+		field := fmt.Sprintf("secrets[%d]", i)
+		if err := ValidateSecretName(field, name); err != nil {
+			*ms = append(*ms, err)
+		} else if seen[name] {
+			ms.Add(field, "%s is listed twice", quote(name))
+		}
+		seen[name] = true
+	}
+}
+
+// MaxSecretName is the longest name of a secret in bytes.
+const MaxSecretName = 253
+
+// ValidateSecretName returns a Mistake for field if s cannot name a secret:
+// [a-z0-9]([-.a-z0-9]*[a-z0-9])? without "..", 1 to 253 bytes. A secret is a
+// file of that name in every function that uses it.
+func ValidateSecretName(field, s string) error {
+	ok := s != "" && len(s) <= MaxSecretName && !strings.Contains(s, "..")
+	for i := range len(s) {
+		c := s[i]
+		edge := i == 0 || i == len(s)-1
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || !edge && (c == '-' || c == '.')) {
+			ok = false
+		}
+	}
+	if ok {
+		return nil
+	}
+	return Mistake{Field: field, Reason: fmt.Sprintf(
+		"%s cannot name a secret: use 1 to %d of a-z, 0-9, '-' and '.', beginning and ending with a letter or digit", quote(s), MaxSecretName)}
+}
+
 func validateLimits(ms *Mistakes, l Limits) {
 	if l.Memory < MinMemory || l.Memory > MaxMemory {
 		ms.Add("limits.memory", "must be between 8Mi and 1Ti, got %s", FormatBytes(l.Memory))
@@ -241,6 +293,20 @@ func validateScale(ms *Mistakes, s Scale) {
 	}
 	if s.RPS < 0 {
 		ms.Add("scale.rps", "must not be negative, got %d", s.RPS)
+	}
+	switch s.Metric {
+	case "", MetricConcurrency, MetricRPS, MetricCPU, MetricQueue:
+	default:
+		ms.Add("scale.metric", "%s is not one of concurrency, rps, cpu, queue", quote(string(s.Metric)))
+	}
+	if !(s.Goal >= 0 && s.Goal <= MaxGoal) || s.Metric != "" && s.Goal == 0 {
+		ms.Add("scale.goal", "must be more than 0 and at most %g, got %g", MaxGoal, s.Goal)
+	}
+	if s.Activation < 0 || s.Activation > max(s.Max, 0) {
+		ms.Add("scale.activation", "must be between 0 and scale.max (%d), got %d", s.Max, s.Activation)
+	}
+	if s.Window < 0 || s.Window > MaxWindow {
+		ms.Add("scale.window", "must be between 0 and %v, got %v", MaxWindow, s.Window)
 	}
 	if s.Queue < 1 || s.Queue > MaxQueue {
 		ms.Add("scale.queue", "must be between 1 and %d, got %d", MaxQueue, s.Queue)
