@@ -56,7 +56,7 @@ func Validate(o store.Object) error {
 		if err != nil {
 			return fn.Errorf(fn.Invalid, "%v", err)
 		}
-		return sameKey(o, namespaceKey(n.Name), fn.ValidateName("namespace", n.Name), fn.ValidateLabels("labels", n.Labels))
+		return sameKey(o, namespaceKey(n.Name), fn.ValidateNamespace(n))
 	case kindFunctions:
 		f, err := decode[fn.Function](o)
 		if err != nil {

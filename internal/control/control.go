@@ -147,7 +147,7 @@ func (c *Controller) beginExisting(ctx context.Context, ref fn.Ref) (f fn.Functi
 }
 
 func (c *Controller) ensureDefaultNamespace(ctx context.Context) error {
-	_, err := c.CreateNamespace(ctx, fn.DefaultNamespace, nil)
+	_, err := c.CreateNamespace(ctx, fn.DefaultNamespace, nil, nil)
 	if fn.KindOf(err) == fn.Conflict {
 		return nil
 	}

@@ -61,10 +61,11 @@ type Event struct {
 
 // LogQuery selects log lines. The zero value is everything kept.
 type LogQuery struct {
-	Follow bool      // keep yielding new lines until ctx ends
-	Since  time.Time // zero: from the oldest kept
-	Tail   int       // at most that many of the lines already there; 0: all; negative: none
-	Call   string    // only lines of that call id
+	Follow   bool      // keep yielding new lines until ctx ends
+	Since    time.Time // zero: from the oldest kept
+	Tail     int       // at most that many of the lines already there; 0: all; negative: none
+	Call     string    // only lines of that call id
+	Instance string    // only lines of that instance
 }
 
 // LogLine is one line a function printed.

@@ -82,6 +82,17 @@ func ValidateName(field, s string) error {
 		"%s is not a name: use 1 to %d of a-z, 0-9 and '-', beginning and ending with a letter or digit", quote(s), MaxName)}
 }
 
+// ValidateNamespace checks a namespace as it is made or changed: every mistake
+// at once, joined.
+func ValidateNamespace(n Namespace) error {
+	err := ValidateName("namespace", n.Name)
+	if n.Name == DefaultAlias {
+		err = Mistake{Field: "namespace", Reason: fmt.Sprintf(
+			"%q is another name of namespace %s: choose another one", DefaultAlias, DefaultNamespace)}
+	}
+	return errors.Join(err, ValidateLabels("labels", n.Labels), ValidateLabels("annotations", n.Annotations))
+}
+
 // ValidateRef checks both parts of a function's name.
 func ValidateRef(r Ref) error {
 	return errors.Join(ValidateName("namespace", r.Namespace), ValidateName("name", r.Name))
