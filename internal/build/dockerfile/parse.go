@@ -47,8 +47,8 @@ func Parse(text []byte) (Image, error) {
 		if p.now == nil && in.name != "FROM" && in.name != "ARG" {
 			return Image{}, fn.Errorf(fn.Invalid, "Dockerfile: line %d: %.20q comes before FROM", in.line, in.name)
 		}
-		if p.read(in); p.tooMuch {
-			return Image{}, fn.Errorf(fn.Invalid, "Dockerfile: line %d: a value has more than %s, or too many variables in each other", in.line, fn.FormatBytes(maxValue))
+		if p.read(in); p.tooMuch || p.tooBig() {
+			return Image{}, fn.Errorf(fn.Invalid, "Dockerfile: line %d: too many variables or stages, or values of more than %s", in.line, fn.FormatBytes(maxValue))
 		}
 	}
 	if p.now == nil {
@@ -59,6 +59,30 @@ func Parse(text []byte) (Image, error) {
 		out.Command = append(append([]string{}, p.now.entrypoint...), p.now.command...)
 	}
 	return out, nil
+}
+
+// maxStages is how many stages one file may have.
+const maxStages = 100
+
+// tooBig says whether a stage holds more than any function may be given.
+func (p *parser) tooBig() bool {
+	if p.count > maxStages {
+		return true
+	}
+	maps := []map[string]string{p.globals}
+	if p.now != nil {
+		maps = append(maps, p.now.Env, p.now.args)
+	}
+	for _, m := range maps {
+		size := 0
+		for k, v := range m {
+			size += len(k) + len(v)
+		}
+		if len(m) > fn.MaxEnv || size > fn.MaxEnvBytes {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *parser) read(in instruction) {
