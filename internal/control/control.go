@@ -36,6 +36,7 @@ type Config struct {
 	Builds   *build.Recorder // what the last builds printed; may be nil
 	Runtimes *runtimes.Set
 	Sources  Sources
+	Images   []Resolver // asked in this order for references the store does not know
 	Logs     *logs.Store
 	Archive  Archive
 	Engine   engine.Reporter // may be nil

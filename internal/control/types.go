@@ -37,8 +37,8 @@ type InstanceView struct {
 	Started  time.Time
 }
 
-// Deploy asks for a new revision. Exactly one of Source, Artifact and
-// Revision is set.
+// Deploy asks for a new revision. Exactly one of Source, Artifact, Revision
+// and Image is set.
 type Deploy struct {
 	fn.Ref
 	Spec        fn.Spec // zero fields mean the defaults
@@ -47,6 +47,9 @@ type Deploy struct {
 	Source      string // digest of an accepted source, to be built
 	Artifact    string // digest of an artifact that exists
 	Revision    int    // revision of this function whose artifact is used again
+	Image       string // reference of a bundle; see SetImage
+
+	bundle Bundle // what Image stands for, once that is known
 }
 
 // Event is progress of a deploy. Events of one deploy come from one goroutine
