@@ -394,7 +394,9 @@ func (p Policy) WithDefaults(d Policy) Policy {
 	or(&p.Limits.Tmp, d.Limits.Tmp)
 	or(&p.Limits.Timeout, d.Limits.Timeout)
 	or(&p.Limits.Start, d.Limits.Start)
-	or(&p.Scale.Min, d.Scale.Min)
+	if p.Scale.Activation == 0 { // who says how many there are with traffic means that there may be none without
+		or(&p.Scale.Min, d.Scale.Min)
+	}
 	or(&p.Scale.Max, max(d.Scale.Max, p.Scale.Min))
 	or(&p.Scale.Concurrency, d.Scale.Concurrency)
 	or(&p.Scale.Target, d.Scale.Target)

@@ -28,13 +28,11 @@ func (c *call) deploy(create bool) error {
 	if err = errors.Join(err, err2); err != nil {
 		return err
 	}
-	_, err = c.Control.Function(c.r.Context(), ref)
+	_, err = c.look(ref)
 	switch {
 	case create && err == nil:
 		return fn.WithHint(fn.Errorf(fn.Conflict, "function %s exists already", ref.Name), "send PUT to update it")
-	case kindOf(err) == fn.NotFound && !create:
-		return fn.Errorf(fn.NotFound, "there is no function %s in namespace %s", ref.Name, namespaceOut(ref.Namespace))
-	case err != nil && kindOf(err) != fn.NotFound:
+	case err != nil && (!create || kindOf(err) != fn.NotFound):
 		return err
 	}
 	for _, remark := range remarks {
@@ -70,7 +68,7 @@ func (c *call) translate(ref fn.Ref, req *deployment) (control.Deploy, []string,
 	if err != nil {
 		ms = append(ms, err)
 	}
-	if len(ms) > 0 && ref.Name == "" || ref.Namespace == "" {
+	if ref.Namespace == "" || !fn.ValidName(ref.Name) {
 		ref = fn.Ref{Namespace: fn.DefaultNamespace, Name: "f"} // what is wrong with it was said
 	}
 	d, remarks, err := deployOf(ref, req, base)

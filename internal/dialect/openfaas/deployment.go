@@ -55,8 +55,23 @@ func rest(d control.Deploy) error {
 	if judged.Runtime == "" {
 		judged.Runtime = "image" // it will say
 	}
-	return errors.Join(fn.ValidateRef(d.Ref), fn.ValidateSpec(judged),
+	return errors.Join(inWords(fn.ValidateSpec(judged)),
 		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations))
+}
+
+// inWords names the fields of a spec that is wrong as a deployment does.
+func inWords(err error) error {
+	var ms fn.Mistakes
+	for _, m := range fn.MistakesOf(err) {
+		switch {
+		case m.Field == "env", strings.HasPrefix(m.Field, "env."):
+			m.Field = "envVars" + strings.TrimPrefix(m.Field, "env")
+		case m.Field == "limits.timeout":
+			m.Field = "envVars.exec_timeout"
+		}
+		ms = append(ms, m)
+	}
+	return ms.Err()
 }
 
 // annotationsOf adds what is kept to the annotations a client sent.

@@ -44,7 +44,7 @@ func getFunction(c *call) error {
 	if err != nil {
 		return err
 	}
-	v, err := c.Control.Function(c.r.Context(), ref)
+	v, err := c.look(ref)
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,9 @@ func removeFunction(c *call) error {
 	if err != nil {
 		return err
 	}
+	if _, err := c.look(ref); err != nil {
+		return err
+	}
 	// What has begun is done, whether or not the client waits for it.
 	if err := c.Control.Remove(context.WithoutCancel(c.r.Context()), ref); err != nil {
 		return err
@@ -122,11 +125,18 @@ func scaleFunction(c *call) error {
 	if err != nil {
 		return err
 	}
-	switch n := req.Replicas; {
-	case n == nil:
-		return fn.Mistake{Field: "replicas", Reason: "say how many"}
-	case *n < 0 || *n > fn.MaxInstances:
-		return fn.Mistake{Field: "replicas", Reason: "must be between 0 and " + strconv.Itoa(fn.MaxInstances)}
+	v, err := c.look(ref)
+	if err != nil {
+		return err
+	}
+	var ms fn.Mistakes
+	if n, most := req.Replicas, v.Spec.Scale.Max; n == nil {
+		ms.Add("replicas", "say how many")
+	} else if *n < 0 || *n > most {
+		ms.Add("replicas", "must be between 0 and %s (%d), got %d", maxLabel, most, *n)
+	}
+	if err := ms.Err(); err != nil {
+		return err
 	}
 	if _, err := c.Control.Scale(context.WithoutCancel(c.r.Context()), ref, req.Replicas); err != nil {
 		return err

@@ -25,7 +25,7 @@ func logs(c *call) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Control.Function(c.r.Context(), ref); err != nil {
+	if _, err := c.look(ref); err != nil {
 		return err
 	}
 	out := lines{rc: http.NewResponseController(c.w), enc: json.NewEncoder(c.w)}

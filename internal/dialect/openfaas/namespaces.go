@@ -40,6 +40,11 @@ func getNamespace(c *call) error {
 	return c.json(http.StatusOK, namespaceOf(ns))
 }
 
+// unnamed answers who asks for a namespace without saying which.
+func unnamed(*call) error {
+	return fn.Mistake{Field: "name", Reason: "give the name of a namespace"}
+}
+
 func createNamespace(c *call) error {
 	var req namespace
 	if err := c.read(&req); err != nil {

@@ -43,6 +43,7 @@ func routes() []route {
 		{http.MethodDelete, secretsPath, auth.Write, "Secret:Delete", removeSecret},
 
 		{http.MethodGet, namespacesPath, auth.Read, "Namespace:List", listNamespaces},
+		{http.MethodGet, "/system/namespace/{$}", auth.Read, "Namespace:Get", unnamed},
 		{http.MethodPost, "/system/namespace/{$}", auth.Admin, "Namespace:Create", createNamespace},
 		{http.MethodPost, "/system/namespace", auth.Admin, "Namespace:Create", createNamespace},
 

@@ -89,7 +89,8 @@ func (l *labels) bounds(s *fn.Scale, fresh bool) {
 	least = l.whole(minLabel, least, 0, fn.MaxInstances)
 	most = l.whole(maxLabel, max(least, most), 1, fn.MaxInstances)
 	if least > most {
-		l.ms.Add("labels."+minLabel, "must not be more than %s (%d), got %d", maxLabel, most, least)
+		l.wrong(minLabel, "must not be more than %s (%d), got %d", maxLabel, most, least)
+		most = least
 	}
 	idle := l.span(idleLabel, defaultIdle, fn.MinIdle, fn.MaxIdle)
 	zero := l.truth(zeroLabel)
@@ -98,7 +99,7 @@ func (l *labels) bounds(s *fn.Scale, fresh bool) {
 	}
 	s.Min, s.Max, s.Activation = least, most, 0
 	if zero {
-		s.Min, s.Activation, s.Idle = 0, least, idle
+		s.Min, s.Activation, s.Idle = 0, max(least, 1), idle
 	}
 }
 

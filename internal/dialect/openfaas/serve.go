@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/control"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -107,6 +108,15 @@ func (c *call) function(name, namespace string) (fn.Ref, error) {
 	return fn.Ref{Namespace: namespace, Name: bare}, nil
 }
 
+// look returns a function in the words of these clients if it is not there.
+func (c *call) look(ref fn.Ref) (control.View, error) {
+	v, err := c.Control.Function(c.r.Context(), ref)
+	if kindOf(err) == fn.NotFound {
+		err = fn.Errorf(fn.NotFound, "there is no function %s in namespace %s", ref.Name, namespaceOut(ref.Namespace))
+	}
+	return v, err
+}
+
 // splitName splits NAME.NAMESPACE at the last dot.
 func splitName(s string) (name, namespace string) {
 	if i := strings.LastIndexByte(s, '.'); i >= 0 {
@@ -138,7 +148,7 @@ func (c *call) read(dst any) error {
 	}
 	err = json.Unmarshal(body, dst)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fn.Mistake{Field: cmp.Or(wrong.Field, "the body"), Reason: "cannot be a " + wrong.Value}
+		return fn.Mistake{Field: cmp.Or(strings.TrimPrefix(wrong.Field, "settings."), "the body"), Reason: "cannot be a " + wrong.Value}
 	}
 	if err != nil {
 		return fn.Errorf(fn.Invalid, "the body is not the JSON that is wanted here: %v", err)
