@@ -56,6 +56,7 @@ type parts struct {
 	engine  *process.Engine
 	pool    *pool.Pool
 	control *control.Controller
+	faas    *openfaas.API
 	gateway *gateway.Server
 	fresh   string // password made by this start
 	closers []func() error
@@ -202,8 +203,10 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 	if err != nil {
 		return err
 	}
+	who := auth.NewChecker(accounts, time.Now)
+	w.faas = w.newOpenFaaS(who, metrics)
 	handler := native.New(native.Config{
-		Control: w.control, Identify: auth.NewChecker(accounts, time.Now).Identify, Log: w.part("api"),
+		Control: w.control, Identify: who.Identify, Log: w.part("api"),
 		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
 	})
 	var trusted []netip.Prefix
@@ -215,7 +218,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		trusted = append(trusted, p)
 	}
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: handler, Log: w.part("gateway"),
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: doors(w.faas, handler), Log: w.part("gateway"),
 		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: "rouse/" + s.p.Version,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,
