@@ -39,9 +39,9 @@ type run struct {
 
 // Run starts the program, moves bytes both ways and waits for everything. When
 // ctx ends the program is killed with all of its process group. The error is
-// an *Exit if the program failed or was killed (Cause is ctx's, or ErrGone),
-// Unavailable if it could not be started, and ErrGone if it ended well but
-// Stdout did not take all of it.
+// an *Exit if the program failed or was killed (Cause is ctx's, Stdout's error,
+// or ErrGone if the input broke off), Unavailable if it could not be started,
+// and Stdout's error if it ended well nevertheless.
 func (c *Children) Run(ctx context.Context, j Job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -129,8 +129,8 @@ func (r *run) stream(stdout *os.File) error {
 		r.hurry(stdout)
 		n, err := stdout.Read(buf)
 		if n > 0 {
-			if werr := r.Stdout(buf[:n]); werr != nil {
-				return ErrGone
+			if err := r.Stdout(buf[:n]); err != nil {
+				return err
 			}
 		}
 		if err != nil { // the end, or no more waiting for it
