@@ -99,7 +99,8 @@ func startIn(t *testing.T, p place, contract string, vars ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, tmp: t.TempDir(), out: newOutput(), err: newOutput()}
 	r.cmd = exec.Command(os.Args[0], "watchdog", contract)
-	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + r.tmp, "healthcheck_interval=0", "GREETING=hi"}, vars...)
+	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + r.tmp, "healthcheck_interval=0", "GREETING=hi",
+		"GORACE=atexit_sleep_ms=0"}, vars...)
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.err
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	r.Client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
