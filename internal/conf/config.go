@@ -24,6 +24,7 @@ type Config struct {
 	Build    Build    `yaml:"build"`
 	Logs     Logs     `yaml:"logs"`
 	Calls    Calls    `yaml:"calls"`
+	Metrics  Metrics  `yaml:"metrics"`
 
 	// origin tells where each field that is not at its default came from:
 	// path → "file", "environment" or "flag". Never changed after Load.
@@ -129,6 +130,11 @@ type Calls struct {
 	Records int `yaml:"records" doc:"newest calls kept in memory, over all functions"`
 }
 
+// Metrics is about what GET /metrics serves.
+type Metrics struct {
+	OpenFaaS bool `yaml:"openfaas" doc:"serve the metrics under the names OpenFaaS has for them, too"`
+}
+
 // Default returns the configuration of a server that is told nothing, whose
 // data lies in data.
 func Default(data string) Config {
@@ -167,6 +173,6 @@ func Default(data string) Config {
 			Memory: 2 << 30,
 		},
 		Logs:  Logs{Bytes: 4 << 20},
-		Calls: Calls{Records: 10_000},
+		Calls: Calls{Records: 10_000}, Metrics: Metrics{OpenFaaS: true},
 	}
 }

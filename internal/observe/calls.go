@@ -65,7 +65,7 @@ func (o *Observer) LoadCalls(path string) error {
 	}
 	o.ledger.mu.Lock()
 	defer o.ledger.mu.Unlock()
-	o.ledger.before = counts
+	o.ledger.before, o.ledger.written = counts, maps.Clone(counts)
 	return nil
 }
 
