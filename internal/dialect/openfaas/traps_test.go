@@ -22,6 +22,7 @@ import (
 	"rouse.dev/rouse/internal/control"
 	"rouse.dev/rouse/internal/dialect/openfaas"
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/observe"
 )
 
 func anyone(*http.Request) (auth.Identity, error) {
@@ -223,4 +224,30 @@ func TestReplicasShowWhatIsWantedAtOnce(t *testing.T) {
 		t.Errorf("at once: %d replicas, want none", s.Replicas)
 	}
 	r.until("none is there", func() bool { return r.status("hello").AvailableReplicas == 0 })
+}
+
+func TestRequestsAreCountedByTheirRoute(t *testing.T) {
+	var counters observe.HTTP
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	r := start(t, func(c *openfaas.Config) {
+		c.Count = func(route string, next http.Handler) http.Handler {
+			mu.Lock()
+			seen[route] = true
+			mu.Unlock()
+			return counters.Wrap(route, next)
+		}
+	})
+	r.must("GET", "/system/function/nothing", "", 404)
+	r.must("GET", "/system/logs?name=nothing&follow=true", "", 404)
+	for _, want := range []string{"/system/functions", "/system/function", "/system/scale-function", "/system/namespace", "/system/alert"} {
+		if !seen[want] {
+			t.Errorf("%s is not counted: %v", want, seen)
+		}
+	}
+	for route := range seen {
+		if strings.Contains(route, "{") {
+			t.Errorf("%s would be a label for each function", route)
+		}
+	}
 }
