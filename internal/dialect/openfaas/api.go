@@ -14,10 +14,10 @@ import (
 	"rouse.dev/rouse/internal/fn"
 )
 
-// Config is what New needs. Control, Identify and Log are required.
+// Config is what New needs. Control, Secrets, Identify and Log are required.
 type Config struct {
 	Control  Control
-	Secrets  Secrets                                    // nil: there are none
+	Secrets  Secrets
 	Calls    Counter                                    // nil: nothing was ever called
 	Identify func(*http.Request) (auth.Identity, error) // auth.Checker.Identify
 	Log      *slog.Logger

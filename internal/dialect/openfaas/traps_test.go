@@ -251,3 +251,36 @@ func TestRequestsAreCountedByTheirRoute(t *testing.T) {
 		}
 	}
 }
+
+func TestReplicasAreWhatWasSaidOrWhatTrafficWants(t *testing.T) {
+	said := func(n int) *int { return &n }
+	for _, row := range []struct {
+		said *int
+		min  int
+		now  control.Replicas
+		want int
+	}{
+		{nil, 1, control.Replicas{}, 1},
+		{nil, 0, control.Replicas{Ready: 1, Busy: 2, Frozen: 1, Starting: 1, Draining: 4}, 5},
+		{nil, 3, control.Replicas{Ready: 1}, 3},
+		{said(3), 1, control.Replicas{Ready: 1}, 3},
+		{said(0), 1, control.Replicas{Draining: 2, Starting: 1}, 0},
+		{said(0), 1, control.Replicas{Busy: 1}, 1}, // a call woke it
+		{said(2), 1, control.Replicas{Ready: 1, Busy: 4}, 5},
+	} {
+		v := control.View{Function: fn.Function{Replicas: row.said}, Replicas: row.now}
+		v.Spec.Scale.Min = row.min
+		if got := openfaas.Wanted(v); got != row.want {
+			t.Errorf("said %v, at least %d, %+v: %d, want %d", row.said, row.min, row.now, got, row.want)
+		}
+	}
+}
+
+func TestPageNamesTheCommandLines(t *testing.T) {
+	r := start(t)
+	resp, got := r.as("eye", "GET", "/ui/", "")
+	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") ||
+		!strings.Contains(got, "faas-cli login") || strings.Contains(got, "http") {
+		t.Errorf("%d %v\n%s", resp.StatusCode, resp.Header, got)
+	}
+}
