@@ -62,7 +62,8 @@ func checkShape(ms *fn.Mistakes, path string, v any, t reflect.Type) {
 		ok = isNumber && n == float64(int64(n))
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 { // read as text; the decoder judges it
-			_, ok = v.(string)
+			_, isText := v.(string)
+			ok = isText || v == nil
 			break
 		}
 		list, isList := v.([]any)
