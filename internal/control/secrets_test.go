@@ -376,7 +376,7 @@ func TestABackupIsRestoredElsewhereOnceTheKeyIsThere(t *testing.T) {
 // may hold.
 func TestManyLargeSecretsAreRestored(t *testing.T) {
 	r := newRig(t)
-	const n = 30
+	const n = 13 // 1.4 MB each
 	for i := range n {
 		r.put(fmt.Sprintf("s%d", i), strings.Repeat("x", secret.MaxValue))
 	}
