@@ -61,6 +61,11 @@ func checkShape(ms *fn.Mistakes, path string, v any, t reflect.Type) {
 		n, isNumber := v.(float64)
 		ok = isNumber && n == float64(int64(n))
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 { // read as text; the decoder judges it
+			_, isText := v.(string)
+			ok = isText || v == nil
+			break
+		}
 		list, isList := v.([]any)
 		ok = isList || v == nil
 		for i, item := range list {
@@ -114,6 +119,9 @@ func jsonName(t reflect.Type) string {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "bytes in base64"
+		}
 		return "a list"
 	case reflect.Map:
 		return "an object"
