@@ -202,6 +202,10 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		Control: w.control, Identify: auth.NewChecker(accounts, time.Now).Identify, Log: w.part("api"),
 		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
 	})
+	front, err := w.withBundles(handler)
+	if err != nil {
+		return err
+	}
 	var trusted []netip.Prefix
 	for _, text := range w.cfg.Gateway.TrustedProxies {
 		p, err := netip.ParsePrefix(text)
@@ -211,7 +215,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		trusted = append(trusted, p)
 	}
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: w.withStore(handler), Log: w.part("gateway"),
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: front, Log: w.part("gateway"),
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,
 	})

@@ -24,6 +24,7 @@ type Config struct {
 	Build    Build    `yaml:"build"`
 	Logs     Logs     `yaml:"logs"`
 	Calls    Calls    `yaml:"calls"`
+	OpenFaaS OpenFaaS `yaml:"openfaas"`
 
 	// origin tells where each field that is not at its default came from:
 	// path → "file", "environment" or "flag". Never changed after Load.
@@ -129,6 +130,12 @@ type Calls struct {
 	Records int `yaml:"records" doc:"newest calls kept in memory, over all functions"`
 }
 
+// OpenFaaS is about what only users of OpenFaaS look for.
+type OpenFaaS struct {
+	BuilderSecret   string `yaml:"builderSecret" doc:"file with the payload secret that requests to the Function Builder API, POST /build, are signed with; empty is no such API"`
+	BuilderInFlight int    `yaml:"builderInFlight" doc:"builds of that API at one time; further ones are refused"`
+}
+
 // Default returns the configuration of a server that is told nothing, whose
 // data lies in data.
 func Default(data string) Config {
@@ -168,5 +175,7 @@ func Default(data string) Config {
 		},
 		Logs:  Logs{Bytes: 4 << 20},
 		Calls: Calls{Records: 10_000},
+
+		OpenFaaS: OpenFaaS{BuilderInFlight: 4},
 	}
 }
