@@ -3,8 +3,10 @@ package openfaas
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -221,6 +223,13 @@ func TestReadyIsSaidWhenTheFunctionListens(t *testing.T) {
 		}
 		if _, err := io.WriteString(call, "GET /echo HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
 			t.Fatal(err)
+		}
+		for name, c := range map[string]net.Conn{"question": question, "call": call} {
+			_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %s: an answer before it listens: %v", p, name, err)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
 		}
 		w, err := os.OpenFile(gate, os.O_WRONLY, 0) // waits for the function to be there
 		if err != nil {
