@@ -93,8 +93,9 @@ func TestModeHTTPStreams(t *testing.T) {
 	t.Parallel()
 	r := startHTTP(t, hosted)
 	// Plain answers too, not only streams of events.
-	for _, accept := range []string{"text/event-stream", "TEXT/Event-Stream", "application/json, application/x-ndjson", "*/*"} {
-		res := r.send("GET", "/gate", nil, "Accept: "+accept)
+	for _, c := range []string{"/gate text/event-stream", "/gate TEXT/Event-Stream", "/gate application/json, application/x-ndjson", "/gate */*", "/gate?length */*"} {
+		path, accept, _ := strings.Cut(c, " ")
+		res := r.send("GET", path, nil, "Accept: "+accept)
 		lines := bufio.NewReader(res.Body)
 		if got := readLine(t, lines); got != "one\n" || res.Header.Get("X-Duration-Seconds") == "" {
 			t.Errorf("%s: got %q %v", accept, got, res.Header)
