@@ -3,13 +3,17 @@ package openfaas
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,8 +93,9 @@ func TestModeHTTPStreams(t *testing.T) {
 	t.Parallel()
 	r := startHTTP(t, hosted)
 	// Plain answers too, not only streams of events.
-	for _, accept := range []string{"text/event-stream", "TEXT/Event-Stream", "application/json, application/x-ndjson", "*/*"} {
-		res := r.send("GET", "/gate", nil, "Accept: "+accept)
+	for _, c := range []string{"/gate text/event-stream", "/gate TEXT/Event-Stream", "/gate application/json, application/x-ndjson", "/gate */*", "/gate?length */*"} {
+		path, accept, _ := strings.Cut(c, " ")
+		res := r.send("GET", path, nil, "Accept: "+accept)
 		lines := bufio.NewReader(res.Body)
 		if got := readLine(t, lines); got != "one\n" || res.Header.Get("X-Duration-Seconds") == "" {
 			t.Errorf("%s: got %q %v", accept, got, res.Header)
@@ -220,6 +225,13 @@ func TestReadyIsSaidWhenTheFunctionListens(t *testing.T) {
 		if _, err := io.WriteString(call, "GET /echo HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
+		for name, c := range map[string]net.Conn{"question": question, "call": call} {
+			_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %s: an answer before it listens: %v", p, name, err)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		}
 		w, err := os.OpenFile(gate, os.O_WRONLY, 0) // waits for the function to be there
 		if err != nil {
 			t.Fatal(err)
@@ -256,5 +268,22 @@ func TestTheEndOfTheFunctionsServerIsTheWatchdogs(t *testing.T) {
 	r := start(t, "of", "mode=http", "fprocess=true", "upstream_url=http://127.0.0.1:"+freePorts(t, 1)[0])
 	if code := r.wait(); code == 0 || code == leaked {
 		t.Errorf("exit code %d\n%s", code, r.err)
+	}
+}
+
+func TestAServerThatSendsInPiecesIsNotMadeToWait(t *testing.T) {
+	t.Parallel()
+	r := startHTTP(t, hosted)
+	r.ready()
+	var took []time.Duration
+	for range 60 { // a fresh connection is acknowledged quickly without us
+		began := time.Now()
+		if a := r.ask("GET", "/apart", nil); a.body != "body" {
+			t.Fatalf("got %d %q", a.status, a.body)
+		}
+		took = append(took, time.Since(began))
+	}
+	if quickest := slices.Min(took[40:]); quickest >= 40*time.Millisecond {
+		t.Errorf("the quickest of the later calls took %v: an acknowledgement was waited for", quickest)
 	}
 }
