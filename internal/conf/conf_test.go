@@ -69,7 +69,7 @@ func TestLaterSourcesWin(t *testing.T) {
 		"listen": "127.0.0.1:1 file", "domain": "env.test environment", "data": "/srv/here flag",
 		"gateway.headTimeout": "4s flag", "gateway.idleTimeout": "2s file", "defaults.memory": "64Mi environment",
 		"metrics.openfaas": "false file",
-		"defaults.rps": "7 environment", "engine.uidBase": "5000 environment", "build.env": "A,B environment",
+		"defaults.rps":     "7 environment", "engine.uidBase": "5000 environment", "build.env": "A,B environment",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
