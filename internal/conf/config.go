@@ -139,7 +139,7 @@ type Metrics struct {
 
 // OpenFaaS is about what only users of OpenFaaS look for.
 type OpenFaaS struct {
-	MetricsListen string `yaml:"metricsListen" doc:"address and port of a second listener with /metrics and /healthz, without an account, where Prometheus expects OpenFaaS's gateway; off is none"`
+	MetricsListen   string `yaml:"metricsListen" doc:"address and port of a second listener with /metrics and /healthz, without an account, where Prometheus expects OpenFaaS's gateway; off is none"`
 	BuilderSecret   string `yaml:"builderSecret" doc:"file with the payload secret that requests to the Function Builder API, POST /build, are signed with; empty is no such API"`
 	BuilderInFlight int    `yaml:"builderInFlight" doc:"builds of that API at one time; further ones are refused"`
 }
