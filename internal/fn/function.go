@@ -161,7 +161,8 @@ const (
 type Program struct {
 	Command  []string          `json:"command"`
 	Env      map[string]string `json:"env,omitempty"` // from the runtime; a function's own Env wins over it
-	Dir      string            `json:"dir,omitempty"` // working folder, /function if empty
+	Dir      string            `json:"dir,omitempty"`    // working folder, /function if empty
+	SeenAt   []string          `json:"seenAt,omitempty"` // folders at which the artifact is seen besides /function
 	Listen   Listen            `json:"listen"`
 	Contract string            `json:"contract"` // "http"
 }
