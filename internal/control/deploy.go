@@ -20,17 +20,23 @@ func sum256(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
 // old one serves on and nothing is stored. What is deployed already is
 // recognised by its digest and left alone.
 func (c *Controller) Deploy(ctx context.Context, d Deploy, emit func(Event)) (View, error) {
-	if d.Image != "" {
-		// What the reference stands for must be there until it is built.
-		if err := c.gate.enter(ctx); err != nil {
-			return View{}, err
-		}
-		defer c.gate.leave()
-		var err error
-		if d, err = c.expand(ctx, d); err != nil {
-			return View{}, err
-		}
+	if d.Image == "" {
+		return c.deploy(ctx, d, emit)
 	}
+	// What the reference stands for must be there until it is built.
+	if err := c.gate.enter(ctx); err != nil {
+		return View{}, err
+	}
+	defer c.gate.leave()
+	d, err := c.expand(ctx, d)
+	if err != nil {
+		return View{}, err
+	}
+	return c.deploy(ctx, d, emit)
+}
+
+// deploy is Deploy once it is known what a reference stands for.
+func (c *Controller) deploy(ctx context.Context, d Deploy, emit func(Event)) (View, error) {
 	spec, err := c.checkDeploy(ctx, d)
 	if err != nil {
 		return View{}, err

@@ -361,6 +361,12 @@ func TestThisProgramIsMountedForRuntimesThatAskForIt(t *testing.T) {
 	if err != nil || len(l.Mounts) != 1 || l.Mounts[0] != (engine.Mount{Source: "/bin/rouse", Target: "/rouse/rouse"}) {
 		t.Errorf("launch: %+v, %v", l.Mounts, err)
 	}
+	l, err = r.launch(fn.Revision{RevisionRef: rev(alpha, 1), Artifact: fn.Artifact{
+		Digest: "sha256:" + artifact("x"), Program: fn.Program{Command: []string{"/bin/x"}, SeenAt: []string{"/home/app"}},
+	}})
+	if err != nil || len(l.Mounts) != 1 || l.Mounts[0] != (engine.Mount{Source: l.Root, Target: "/home/app"}) {
+		t.Errorf("an artifact that is seen twice: %+v, %v", l, err)
+	}
 	_, err = r.launch(fn.Revision{Artifact: fn.Artifact{Digest: "sha256:../../etc"}})
 	mentions(t, err, fn.Internal, "digest")
 }

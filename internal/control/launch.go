@@ -55,6 +55,9 @@ func (c *Controller) launch(r fn.Revision) (pool.Launch, error) {
 	if strings.HasPrefix(r.Artifact.Program.Command[0], platformDir+"/") {
 		l.Mounts = []engine.Mount{{Source: c.cfg.Binary, Target: platformDir + "/rouse"}}
 	}
+	for _, dir := range program.SeenAt {
+		l.Mounts = append(l.Mounts, engine.Mount{Source: root, Target: dir})
+	}
 	return l, nil
 }
 

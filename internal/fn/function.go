@@ -173,8 +173,9 @@ const (
 // inside the sandbox, where the artifact is mounted read-only at /function.
 type Program struct {
 	Command  []string          `json:"command"`
-	Env      map[string]string `json:"env,omitempty"` // from the runtime; a function's own Env wins over it
-	Dir      string            `json:"dir,omitempty"` // working folder, /function if empty
+	Env      map[string]string `json:"env,omitempty"`    // from the runtime; a function's own Env wins over it
+	Dir      string            `json:"dir,omitempty"`    // working folder, /function if empty
+	SeenAt   []string          `json:"seenAt,omitempty"` // folders at which the artifact is seen besides /function
 	Listen   Listen            `json:"listen"`
 	Contract string            `json:"contract"` // "http"
 }

@@ -230,9 +230,10 @@ func bashStreaming() buildContext {
 		files: map[string]string{
 			"Dockerfile": ofWatchdog + "FROM alpine:3.22\nRUN apk add bash\nCOPY --from=watchdog /fwatchdog /usr/bin/fwatchdog\nWORKDIR /home/app/\nCOPY function function\n" +
 				"ENV fprocess=\"bash /home/app/function/handler.sh\"\nENV content_type=text/plain\nCMD [\"fwatchdog\"]\n",
-			"function/handler.sh": "echo \"$Http_Method $Http_Path $greeting\"\ncat\n",
+			"function/handler.sh":   "cat /home/app/function/greeting.txt\necho \"$Http_Method $Http_Path $greeting\"\ncat\n",
+			"function/greeting.txt": "good day\n",
 		},
-		calls: []contextCall{{"/p", "in\n", 200, "POST /p hi\nin\n", "text/plain"}},
+		calls: []contextCall{{"/p", "in\n", 200, "good day\nPOST /p hi\nin\n", "text/plain"}},
 	}
 }
 

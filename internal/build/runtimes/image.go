@@ -42,9 +42,47 @@ func (r *Runtime) modeOf(img dockerfile.Image) fn.Mode {
 	return ""
 }
 
-// homes are where images of OpenFaaS keep a function, besides the folder they
-// name.
-var homes = []string{"/home/app"}
+// home is where images of OpenFaaS keep a function, unless they name another
+// folder.
+const home = "/home/app"
+
+// roots are the folders of an image that the artifact takes the place of, the
+// deepest first.
+func roots(img dockerfile.Image) []string {
+	if img.Dir == "" || img.Dir == "/" || within(img.Dir, home) {
+		return []string{home}
+	}
+	out := []string{home, img.Dir}
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
+}
+
+func within(dir, of string) bool { return dir == of || strings.HasPrefix(dir, of+"/") }
+
+// asInImage gives the program what it would find in the image: variables, the
+// folder it starts in, its files where its code expects them.
+func (p *Plan) asInImage(env map[string]string, img dockerfile.Image, source fs.FS) {
+	p.Program.Env = environment(env, img)
+	if p.Runtime.Dockerfile == "" {
+		return
+	}
+	if below, ok := strings.CutPrefix(img.Dir, home+"/"); ok {
+		if info, err := fs.Stat(source, below); err == nil && info.IsDir() {
+			p.Program.Dir = path.Join(Root, below)
+		}
+	}
+	for _, dir := range roots(img) {
+		if !ofSandbox(dir) && (dir == home || !within(home, dir)) {
+			p.Program.SeenAt = append(p.Program.SeenAt, dir)
+		}
+	}
+}
+
+// ofSandbox says whether a folder has something else in it in a sandbox.
+func ofSandbox(dir string) bool {
+	top, _, _ := strings.Cut(strings.TrimPrefix(dir, "/"), "/")
+	return !slices.Contains([]string{"home", "app", "root", "srv", "opt", "go", "src", "code", "workspace", "work"}, top)
+}
 
 // environment is the program's: the mode's, below that of the image. What the
 // image says about its own folder is said about the artifact. A list of
@@ -72,12 +110,7 @@ func environment(mode map[string]string, img dockerfile.Image) map[string]string
 
 // inArtifact rewrites what an image says about its own folder.
 func inArtifact(value string, img dockerfile.Image) string {
-	dirs := slices.Clone(homes)
-	if img.Dir != "" && img.Dir != "/" {
-		dirs = append(dirs, img.Dir)
-	}
-	slices.SortFunc(dirs, func(a, b string) int { return len(b) - len(a) }) // the deepest first
-	for _, dir := range dirs {
+	for _, dir := range roots(img) {
 		value = moved(value, dir)
 	}
 	return value

@@ -138,3 +138,29 @@ func TestAnImageWithoutAWatchdogServesByItself(t *testing.T) {
 		}
 	}
 }
+
+func TestAnArtifactIsSeenWhereTheImageHasIt(t *testing.T) {
+	s := builtin(t, host(t))
+	for _, c := range []struct {
+		workdir, process, dir string
+		seen                  []string
+	}{
+		{"", "/home/app/run", "/function", []string{"/home/app"}},
+		{"WORKDIR /home/app/", "/home/app/run", "/function", []string{"/home/app"}},
+		{"WORKDIR /home/app/function", "/home/app/run", "/function/function", []string{"/home/app"}},
+		{"WORKDIR /home/app/nowhere", "/home/app/run", "/function", []string{"/home/app"}},
+		{"WORKDIR /app", "/app/run", "/function", []string{"/home/app", "/app"}},
+		{"WORKDIR /usr/src/app", "/usr/src/app/run", "/function", []string{"/home/app"}},
+		{"WORKDIR /function", "/function/run", "/function", []string{"/home/app"}},
+		{"WORKDIR /home", "/home/run", "/function", []string{"/home/app"}},
+		{"WORKDIR /tmp", "/tmp/run", "/function", []string{"/home/app"}},
+	} {
+		p, err := s.Resolve(fn.Spec{Runtime: "openfaas"}, files("function/x", "Dockerfile=FROM x\n"+c.workdir+"\nENV fprocess="+c.process+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(c.seen, p.Program.SeenAt); d != "" || p.Program.Dir != c.dir || p.Program.Env["fprocess"] != "/function/run" {
+			t.Errorf("%s: in %s, fprocess %s, seen at %s", c.workdir, p.Program.Dir, p.Program.Env["fprocess"], d)
+		}
+	}
+}

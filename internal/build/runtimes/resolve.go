@@ -70,7 +70,7 @@ func (s *Set) Resolve(spec fn.Spec, source fs.FS) (Plan, error) {
 		mode.Command = served(img)
 	}
 	note(&ms, s.program(&p, mode, spec, source))
-	p.Program.Env = environment(mode.Env, img)
+	p.asInImage(mode.Env, img, source)
 	p.selectWork(source)
 	if err := ms.Err(); err != nil {
 		return Plan{}, err

@@ -18,6 +18,21 @@ func deployOf(ref fn.Ref, req api.DeployRequest) (control.Deploy, error) {
 		Ref: ref, Spec: readSpec(&ms, req.Spec), Labels: req.Labels, Annotations: req.Annotations,
 		Source: req.Source, Artifact: req.Artifact, Revision: req.Revision, Image: req.Image,
 	}
+	checkWhat(&ms, req)
+	if len(ms) == 0 {
+		return d, nil
+	}
+	judged := d.Spec
+	if judged.Runtime == "" && d.Image != "" {
+		judged.Runtime = "image" // what the reference stands for says which
+	}
+	judged.Policy = judged.Policy.WithDefaults(fn.Default())
+	return d, errors.Join(ms.Err(), fn.ValidateSpec(judged),
+		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations))
+}
+
+// checkWhat makes sure that a request says what is to run, and says it once.
+func checkWhat(ms *fn.Mistakes, req api.DeployRequest) {
 	given := 0
 	for _, from := range []struct{ field, digest string }{{"source", req.Source}, {"artifact", req.Artifact}} {
 		if from.digest == "" {
@@ -25,7 +40,7 @@ func deployOf(ref fn.Ref, req api.DeployRequest) (control.Deploy, error) {
 		}
 		given++
 		if err := validDigest(from.field, from.digest); err != nil {
-			ms = append(ms, err)
+			*ms = append(*ms, err)
 		}
 	}
 	if req.Revision != 0 {
@@ -37,22 +52,12 @@ func deployOf(ref fn.Ref, req api.DeployRequest) (control.Deploy, error) {
 	if req.Image != "" {
 		given++
 		if _, err := fn.ParseImage(req.Image); err != nil {
-			ms = append(ms, err)
+			*ms = append(*ms, err)
 		}
 	}
 	if given != 1 {
 		ms.Add("source", "give exactly one of source, artifact, revision and image: what is to run")
 	}
-	if len(ms) == 0 {
-		return d, nil
-	}
-	judged := d.Spec
-	if judged.Runtime == "" && d.Image != "" {
-		judged.Runtime = "image" // what the reference stands for says which
-	}
-	judged.Policy = judged.Policy.WithDefaults(fn.Default())
-	return d, errors.Join(ms.Err(), fn.ValidateSpec(judged),
-		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations))
 }
 
 // readSpec reads the quantities of a spec; "" is zero.

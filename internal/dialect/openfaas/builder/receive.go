@@ -19,7 +19,7 @@ const receiveTime = 5 * time.Minute
 
 // receive spools a request's body to a file without a name and checks its
 // signature. The caller closes the file.
-func (a *API) receive(w http.ResponseWriter, r *http.Request) (_ *os.File, err error) {
+func (a *API) receive(w http.ResponseWriter, r *http.Request) (*os.File, error) {
 	if len(a.Secret) == 0 {
 		return nil, fn.WithHint(fn.Errorf(fn.NotFound, "this server takes no builds"), "name a file with the payload secret in openfaas.builderSecret")
 	}
@@ -37,6 +37,11 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (_ *os.File, err e
 		return nil, fn.Errorf(fn.Exhausted, "%d builds are on their way in already", receivers)
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(receiveTime)) // a connection that has none is its server's to bound
+	return a.spool(http.MaxBytesReader(w, r.Body, a.Upload), want)
+}
+
+// spool writes a tar to a file and compares its signature.
+func (a *API) spool(body io.Reader, want []byte) (_ *os.File, err error) {
 	f, err := os.CreateTemp(a.Tmp, "build-")
 	if err != nil {
 		return nil, fn.Errorf(fn.Internal, "receiving a build: %w", err)
@@ -50,7 +55,7 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (_ *os.File, err e
 		return nil, fn.Errorf(fn.Internal, "receiving a build: %w", err)
 	}
 	sum := hmac.New(sha256.New, a.Secret)
-	if _, err := io.Copy(io.MultiWriter(f, sum), http.MaxBytesReader(w, r.Body, a.Upload)); err != nil {
+	if _, err := io.Copy(io.MultiWriter(f, sum), body); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, tooLarge(a.Upload)
 		}
