@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // proxy is mode http: requests go to the function's own server and its answers
@@ -101,7 +103,8 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 // of events, websockets.
 func (p *proxy) within(r *http.Request) (context.Context, context.CancelFunc) {
 	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
-	if strings.Contains(accept, "text/event-stream") || strings.Contains(accept, "application/x-ndjson") || r.Header.Get("Upgrade") != "" {
+	if strings.Contains(accept, "text/event-stream") || strings.Contains(accept, "application/x-ndjson") ||
+		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") {
 		return context.WithCancel(r.Context())
 	}
 	return p.bound(r)

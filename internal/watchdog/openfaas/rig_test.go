@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -346,5 +345,3 @@ func pids(t *testing.T, r io.Reader) []int {
 	}
 	return out
 }
-
-var errLate = errors.New("it took too long")
