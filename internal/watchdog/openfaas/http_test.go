@@ -185,7 +185,9 @@ func TestModeHTTPUpgrades(t *testing.T) {
 	}
 }
 
-func TestModeHTTPACallerWhoLeavesIsToldToTheFunction(t *testing.T) { inBoth(t, modeHTTPACallerWhoLeavesIsToldToTheFunction) }
+func TestModeHTTPACallerWhoLeavesIsToldToTheFunction(t *testing.T) {
+	inBoth(t, modeHTTPACallerWhoLeavesIsToldToTheFunction)
+}
 
 func modeHTTPACallerWhoLeavesIsToldToTheFunction(t *testing.T, p place) {
 	r := startHTTP(t, p)
