@@ -30,6 +30,7 @@ type forkCase struct {
 	logs   []string          // regular expressions, each for a line on standard error
 	prints []string          // the same on standard output
 	silent []string          // what must be on neither
+	only   place             // where it is so; both if ""
 }
 
 const date = `^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d `
@@ -75,7 +76,8 @@ func forkCases() []forkCase {
 			parts: []string{"\nGREETING=hi\n", "\nHttp_Method=PUT\n", "\nHttp_Path=/a b//\n", "\nHttp_Query=x=1&y\n", "\nHttp_Content_Type=text/x\n",
 				"\nHttp_X_Many=first\n", "\nHttp_X_Call_Id=" + id + "\n", "\nHttp_Content_Length=3\n"}},
 		{name: "a path with NUL", contract: "of", program: "echo path=$Http_Path query=$Http_Query", path: "/a%00b?q", want: "path= query=q\n"},
-		{name: "standard error of a call is tagged for the platform", contract: "of", program: "echo oops >&2", headers: []string{"X-Call-Id: " + id}, logs: []string{"^" + id + ` \d{4}/.* stderr: oops$`}},
+		{name: "standard error of a call is tagged for the platform", contract: "of", only: hosted, program: "echo oops >&2", headers: []string{"X-Call-Id: " + id}, logs: []string{"^" + id + ` \d{4}/.* stderr: oops$`}},
+		{name: "and for nobody else", contract: "of", only: alone, program: "echo oops >&2", headers: []string{"X-Call-Id: " + id}, logs: []string{date + "stderr: oops$"}},
 
 		{name: "classic", contract: "classic", program: "cat", body: "hello", want: "hello", header: map[string]string{"X-Duration-Seconds": "*"},
 			logs: []string{date + "Forking fprocess", date + "Wrote 5 Bytes"}},
@@ -110,28 +112,38 @@ func forkCases() []forkCase {
 
 func TestForkedPrograms(t *testing.T) {
 	for _, c := range forkCases() {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			vars := append(strings.Split(c.vars, ";"), "fprocess="+script(t, c.program))
-			r := start(t, c.contract, vars...)
-			if c.method == "" {
-				c.method = http.MethodPost
+		for _, p := range []place{hosted, alone} {
+			if c.only != "" && c.only != p {
+				continue
 			}
-			if c.path == "" {
-				c.path = "/"
-			}
-			checkAnswer(t, c, r.ask(c.method, c.path, strings.NewReader(c.body), c.headers...))
-			if code := r.stop(); code != 0 { // then everything is printed
-				t.Errorf("exit code %d", code)
-			}
-			checkPrinted(t, r.err, c.logs)
-			checkPrinted(t, r.out, c.prints)
-			for _, no := range c.silent {
-				if strings.Contains(r.err.String()+r.out.String(), no) {
-					t.Errorf("%q was printed", no)
-				}
-			}
-		})
+			t.Run(c.name+" "+string(p), func(t *testing.T) {
+				t.Parallel()
+				checkFork(t, p, c)
+			})
+		}
+	}
+}
+
+func checkFork(t *testing.T, p place, c forkCase) {
+	t.Helper()
+	vars := append(strings.Split(c.vars, ";"), "fprocess="+script(t, c.program))
+	r := startIn(t, p, c.contract, vars...)
+	if c.method == "" {
+		c.method = http.MethodPost
+	}
+	if c.path == "" {
+		c.path = "/"
+	}
+	checkAnswer(t, c, r.ask(c.method, c.path, strings.NewReader(c.body), c.headers...))
+	if code := r.stop(); code != 0 { // then everything is printed
+		t.Errorf("exit code %d", code)
+	}
+	checkPrinted(t, r.err, c.logs)
+	checkPrinted(t, r.out, c.prints)
+	for _, no := range c.silent {
+		if strings.Contains(r.err.String()+r.out.String(), no) {
+			t.Errorf("%q was printed", no)
+		}
 	}
 }
 

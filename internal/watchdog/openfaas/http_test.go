@@ -42,9 +42,10 @@ func TestModeHTTPPassesRequestsOnAsTheyCame(t *testing.T) {
 	}
 }
 
-func TestModeHTTPAnswers(t *testing.T) {
-	t.Parallel()
-	r := startHTTP(t, hosted, "exec_timeout=300ms")
+func TestModeHTTPAnswers(t *testing.T) { inBoth(t, modeHTTPAnswers) }
+
+func modeHTTPAnswers(t *testing.T, p place) {
+	r := startHTTP(t, p, "exec_timeout=300ms")
 	for _, c := range []struct {
 		path    string
 		headers []string
@@ -89,9 +90,10 @@ func TestModeHTTPUpstreamPathAndBuffering(t *testing.T) {
 	}
 }
 
-func TestModeHTTPStreams(t *testing.T) {
-	t.Parallel()
-	r := startHTTP(t, hosted)
+func TestModeHTTPStreams(t *testing.T) { inBoth(t, modeHTTPStreams) }
+
+func modeHTTPStreams(t *testing.T, p place) {
+	r := startHTTP(t, p)
 	// Plain answers too, not only streams of events.
 	for _, c := range []string{"/gate text/event-stream", "/gate TEXT/Event-Stream", "/gate application/json, application/x-ndjson", "/gate */*", "/gate?length */*"} {
 		path, accept, _ := strings.Cut(c, " ")
@@ -123,9 +125,10 @@ func TestModeHTTPStreams(t *testing.T) {
 	pw.Close()
 }
 
-func TestModeHTTPBigBodies(t *testing.T) {
-	t.Parallel()
-	r := startHTTP(t, hosted)
+func TestModeHTTPBigBodies(t *testing.T) { inBoth(t, modeHTTPBigBodies) }
+
+func modeHTTPBigBodies(t *testing.T, p place) {
+	r := startHTTP(t, p)
 	big := strings.Repeat("0123456789abcdef", 1<<20)
 	for name, body := range map[string]io.Reader{"length": strings.NewReader(big), "chunked": io.MultiReader(strings.NewReader(big))} {
 		if a := r.ask("POST", "/back", body); a.status != 200 || a.body != big {
@@ -137,9 +140,10 @@ func TestModeHTTPBigBodies(t *testing.T) {
 	}
 }
 
-func TestStreamsOfEventsHaveNoExecTimeout(t *testing.T) {
-	t.Parallel()
-	r := startHTTP(t, hosted, "exec_timeout=200ms")
+func TestStreamsOfEventsHaveNoExecTimeout(t *testing.T) { inBoth(t, streamsOfEventsHaveNoExecTimeout) }
+
+func streamsOfEventsHaveNoExecTimeout(t *testing.T, p place) {
+	r := startHTTP(t, p, "exec_timeout=200ms")
 	streaming := r.send("GET", "/gate", nil, "Accept: text/event-stream")
 	defer streaming.Body.Close()
 	if a := r.ask("GET", "/never", nil); a.status != 504 { // its time passes meanwhile
@@ -182,8 +186,11 @@ func TestModeHTTPUpgrades(t *testing.T) {
 }
 
 func TestModeHTTPACallerWhoLeavesIsToldToTheFunction(t *testing.T) {
-	t.Parallel()
-	r := startHTTP(t, hosted)
+	inBoth(t, modeHTTPACallerWhoLeavesIsToldToTheFunction)
+}
+
+func modeHTTPACallerWhoLeavesIsToldToTheFunction(t *testing.T, p place) {
+	r := startHTTP(t, p)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,17 +14,25 @@ import (
 
 // health says whether requests are welcome.
 type health struct {
-	up    atomic.Bool
 	ready chan struct{} // closed when the function can answer for the first time
+	up    atomic.Bool   // written with mu held
+
+	mu   sync.Mutex // over the lock file
+	over bool       // up will not be again; guarded by mu
 }
 
 func (h *health) init() { h.ready = make(chan struct{}) }
 
 // becomeReady waits until the function can answer: at once, but for mode http
 // whose server has to listen first. Then the lock file says so too.
-func (w *watchdog) becomeReady() error {
-	if w.upstream != nil && !w.upstream.awaitListening(w.lifetime, w.settings.upstream) {
+func (w *watchdog) becomeReady(ctx context.Context) error {
+	if w.upstream != nil && !w.upstream.awaitListening(ctx, w.settings.upstream) {
 		return nil // we are ending, and somebody says why
+	}
+	w.health.mu.Lock()
+	defer w.health.mu.Unlock()
+	if w.health.over {
+		return nil
 	}
 	if w.lock == "" {
 		w.log.printf("", `Warning: "suppress_lock" is set: nothing checks the health of the function by file`)
@@ -49,6 +58,9 @@ func lockThere(path string) bool {
 
 // down says that no more requests are welcome.
 func (w *watchdog) down() {
+	w.health.mu.Lock()
+	defer w.health.mu.Unlock()
+	w.health.over = true
 	if w.health.up.Swap(false) && w.lock != "" {
 		if err := os.Remove(w.lock); err != nil {
 			w.log.printf("", "Removing the lock file: %v", err)
@@ -59,7 +71,7 @@ func (w *watchdog) down() {
 // drain is what SIGTERM asks for. Those who send requests see for
 // healthcheck_interval that we are going; the platform we are hosted by has
 // stopped sending before it asks. Then requests have write_timeout to end.
-func (w *watchdog) drain(hs *http.Server) error {
+func (w *watchdog) drain(life context.Context, hs *http.Server) error {
 	if w.down(); !w.hosted {
 		w.log.printf("", "SIGTERM: no new connections in %v", w.drainWait)
 		t := time.NewTimer(w.drainWait)
@@ -67,11 +79,11 @@ func (w *watchdog) drain(hs *http.Server) error {
 		select {
 		case <-t.C:
 		case <-w.upstream.ended():
-			return fn.Errorf(fn.Failed, "watchdog: the function's server ended: %w", w.upstream.err())
+			return w.upstreamEnded()
 		}
 	}
 	w.log.printf("", "No new connections allowed, draining: %d requests", w.running.Load())
-	ctx, cancel := context.WithTimeout(w.lifetime, w.writeTimeout)
+	ctx, cancel := context.WithTimeout(life, w.writeTimeout)
 	defer cancel()
 	if err := hs.Shutdown(ctx); err == nil {
 		w.awaitUpgraded(ctx)

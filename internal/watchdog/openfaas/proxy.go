@@ -11,7 +11,10 @@ import (
 	"net/http/httputil"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // proxy is mode http: requests go to the function's own server and its answers
@@ -21,13 +24,31 @@ type proxy struct {
 	transport *http.Transport
 	base      string // path before every request's
 	discard   *log.Logger
+	buffers   *buffers
 }
+
+// buffers are what answers are copied through; the zero value is ready.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+// Get returns a buffer to copy through.
+func (b *buffers) Get() []byte {
+	if m, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return m[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put takes one back.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }
 
 func newProxy(w *watchdog) *proxy {
 	addr := dialAddress(w.settings.upstream)
 	return &proxy{
 		watchdog: w,
 		base:     strings.TrimSuffix(w.settings.upstream.EscapedPath(), "/"),
+		buffers:  &buffers{},
 		discard:  log.New(io.Discard, "", 0), // what it would say, fail says
 		transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -69,6 +90,7 @@ func (p *proxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		Rewrite:       p.rewrite,
 		Transport:     p.transport,
 		FlushInterval: -1,
+		BufferPool:    p.buffers,
 		ErrorLog:      p.discard,
 		ModifyResponse: func(*http.Response) error {
 			rec.timed()
@@ -101,7 +123,8 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 // of events, websockets.
 func (p *proxy) within(r *http.Request) (context.Context, context.CancelFunc) {
 	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
-	if strings.Contains(accept, "text/event-stream") || strings.Contains(accept, "application/x-ndjson") || r.Header.Get("Upgrade") != "" {
+	if strings.Contains(accept, "text/event-stream") || strings.Contains(accept, "application/x-ndjson") ||
+		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") {
 		return context.WithCancel(r.Context())
 	}
 	return p.bound(r)

@@ -4,9 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -79,6 +79,17 @@ const (
 	hosted place = "hosted" // on a socket it inherits, as in an instance
 	alone  place = "alone"  // on a port of its own, as in a container
 )
+
+// inBoth runs a test in each place.
+func inBoth(t *testing.T, test func(*testing.T, place)) {
+	t.Helper()
+	for _, p := range []place{hosted, alone} {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			test(t, p)
+		})
+	}
+}
 
 // rig is a watchdog at work.
 type rig struct {
@@ -315,18 +326,24 @@ func script(t *testing.T, text string) string {
 	return path
 }
 
+// freePorts finds ports that nobody listens on, below those the kernel gives to
+// connections.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
 	var ports []string
-	for range n {
-		l, err := net.Listen("tcp", ":0")
+	for range 1000 {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		l, err := net.Listen("tcp", ":"+port)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		defer l.Close()
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		defer l.Close() // until all are found: they are to differ
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("no free ports")
+	return nil
 }
 
 // pids reads the numbers of a line.
@@ -346,5 +363,3 @@ func pids(t *testing.T, r io.Reader) []int {
 	}
 	return out
 }
-
-var errLate = errors.New("it took too long")

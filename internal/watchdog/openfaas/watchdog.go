@@ -2,7 +2,6 @@ package openfaas
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -23,26 +22,22 @@ type watchdog struct {
 	function http.Handler // gets a *recorder
 	upstream *upstream    // mode http only
 	health   health
-	running  atomic.Int64    // requests in the function
-	tasks    sync.WaitGroup  // what run started
-	open     sync.WaitGroup  // connections and requests; a request adds to it while its connection has
-	lifetime context.Context // of the requests; ends when they have had their time
+	running  atomic.Int64   // requests in the function
+	tasks    sync.WaitGroup // what run started
+	open     sync.WaitGroup // the door, connections, requests: each adds to it while the one before has
+	closed   atomic.Bool    // no more connections
 }
 
 // run serves until ctx ends or the function's own server does.
 func (w *watchdog) run(ctx context.Context, inherited net.Listener) error {
-	doors, err := w.listen(inherited)
+	d, err := w.listen(inherited)
 	if err != nil {
 		return err
 	}
-	defer doors.close()
+	defer d.close()
 	defer w.tasks.Wait()
 	defer w.kids.Stop()
 	w.tasks.Go(w.kids.Reap)
-
-	var cancel context.CancelFunc
-	w.lifetime, cancel = context.WithCancel(context.WithoutCancel(ctx)) // requests outlive the order to stop
-	defer cancel()
 	w.health.init()
 	if err := w.begin(); err != nil {
 		return err
@@ -50,25 +45,29 @@ func (w *watchdog) run(ctx context.Context, inherited net.Listener) error {
 	if w.upstream != nil {
 		defer w.upstream.stop()
 	}
-	failed := make(chan error, 4)
-	w.tasks.Go(func() { failed <- w.becomeReady() })
-	hs := w.httpServer()
-	w.tasks.Go(func() { failed <- hs.Serve(doors.main) })
-	if doors.metrics != nil {
-		ms := &http.Server{Handler: w.metrics.handler(), ReadTimeout: defaultTimeout, WriteTimeout: defaultTimeout}
-		w.tasks.Go(func() { failed <- ms.Serve(doors.metrics) })
-		defer ms.Close()
-	}
 	w.log.printf("", "Watchdog mode: %s fprocess: %q", w.modeName(), w.argv)
 	w.log.printf("", "Timeouts: read: %v write: %v hard: %v health: %v", w.readTimeout, w.writeTimeout, w.execTimeout, w.drainWait)
-	defer w.open.Wait()
-	defer cancel()
-	defer hs.Close()
-	return w.until(ctx, hs, failed)
+	return w.serve(ctx, d)
 }
 
-// until waits for whatever comes first and drains if it is the order to stop.
-func (w *watchdog) until(ctx context.Context, hs *http.Server, failed <-chan error) error {
+// serve answers requests until it has to stop, and then none is left.
+func (w *watchdog) serve(ctx context.Context, d *doors) error {
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx)) // of the requests, which outlive the order to stop
+	hs := w.httpServer(life)
+	defer w.open.Wait()
+	defer cancel()
+	defer func() {
+		w.closed.Store(true)
+		hs.Close()
+	}()
+	failed := make(chan error, 3) // one for each of these
+	w.tasks.Go(func() { failed <- w.becomeReady(life) })
+	w.open.Go(func() { failed <- hs.Serve(d.main) })
+	if d.metrics != nil {
+		ms := &http.Server{Handler: w.metrics.handler(), ReadTimeout: defaultTimeout, WriteTimeout: defaultTimeout}
+		w.tasks.Go(func() { failed <- ms.Serve(d.metrics) })
+		defer ms.Close()
+	}
 	defer w.down()
 	for {
 		select {
@@ -77,11 +76,15 @@ func (w *watchdog) until(ctx context.Context, hs *http.Server, failed <-chan err
 				return fn.Errorf(fn.KindOf(err), "watchdog: %w", err)
 			}
 		case <-w.upstream.ended():
-			return fn.Errorf(fn.Failed, "watchdog: the function's server ended: %w", w.upstream.err())
+			return w.upstreamEnded()
 		case <-ctx.Done():
-			return w.drain(hs)
+			return w.drain(life, hs)
 		}
 	}
+}
+
+func (w *watchdog) upstreamEnded() error {
+	return fn.Errorf(fn.Failed, "watchdog: the function's server ended: %w", w.upstream.err())
 }
 
 // begin makes what answers requests.
@@ -114,18 +117,21 @@ func (w *watchdog) modeName() string {
 
 // httpServer is the server of requests. The platform's own connections are
 // never closed for being idle: it could be sending a call at that moment.
-func (w *watchdog) httpServer() *http.Server {
+func (w *watchdog) httpServer(life context.Context) *http.Server {
 	hs := &http.Server{
 		Handler:                      w,
 		ReadTimeout:                  w.readTimeout,
 		WriteTimeout:                 w.writeTimeout,
 		MaxHeaderBytes:               1 << 20,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered when we are ready
-		BaseContext:                  func(net.Listener) context.Context { return w.lifetime },
-		ConnState: func(_ net.Conn, s http.ConnState) {
+		BaseContext:                  func(net.Listener) context.Context { return life },
+		ConnState: func(c net.Conn, s http.ConnState) {
 			switch s {
 			case http.StateNew:
 				w.open.Add(1)
+				if w.closed.Load() { // net/http took it while it was closing
+					c.Close()
+				}
 			case http.StateClosed, http.StateHijacked:
 				w.open.Done()
 			}
@@ -135,34 +141,4 @@ func (w *watchdog) httpServer() *http.Server {
 		hs.IdleTimeout = -1
 	}
 	return hs
-}
-
-// doors are the sockets of one watchdog.
-type doors struct{ main, metrics net.Listener }
-
-// listen opens what the place we run in calls for: the platform's socket, or
-// two of our own.
-func (w *watchdog) listen(inherited net.Listener) (*doors, error) {
-	if inherited != nil {
-		return &doors{main: inherited}, nil
-	}
-	main, err := net.Listen("tcp", fmt.Sprintf(":%d", w.port))
-	if err != nil {
-		return nil, fn.Errorf(fn.Unavailable, "watchdog: %w", err)
-	}
-	side, err := net.Listen("tcp", fmt.Sprintf(":%d", w.metricsPort))
-	if err != nil {
-		main.Close()
-		return nil, fn.Errorf(fn.Unavailable, "watchdog: metrics: %w", err)
-	}
-	w.metrics = newMetrics()
-	w.log.printf("", "Listening on port: %d", w.port)
-	return &doors{main, side}, nil
-}
-
-func (d *doors) close() {
-	d.main.Close()
-	if d.metrics != nil {
-		d.metrics.Close()
-	}
 }
