@@ -105,6 +105,7 @@ func (q *Queue) Revive(ctx context.Context, name string, seqs ...uint64) error {
 		}
 	}
 	q.sweepLocked(now)
+	q.signal()
 	return nil
 }
 

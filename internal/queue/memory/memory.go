@@ -94,6 +94,7 @@ func (q *Queue) Publish(ctx context.Context, messages ...queue.Message) error {
 		})
 	}
 	q.sweepLocked(now)
+	q.signal()
 	return nil
 }
 
@@ -170,6 +171,7 @@ func (q *Queue) Settle(ctx context.Context, outcomes ...queue.Outcome) error {
 		q.settleLocked(leased[i], o, now)
 	}
 	q.sweepLocked(now)
+	q.signal()
 	return nil
 }
 

@@ -120,7 +120,6 @@ func (q *Queue) sweepLocked(now time.Time) {
 			}
 		}
 	}
-	q.signal()
 }
 
 // nextLocked is when something will become due by itself; zero: nothing will.
