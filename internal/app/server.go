@@ -31,6 +31,7 @@ import (
 	"rouse.dev/rouse/internal/logs"
 	"rouse.dev/rouse/internal/observe"
 	"rouse.dev/rouse/internal/pool"
+	queues "rouse.dev/rouse/internal/queue/pebble"
 	"rouse.dev/rouse/internal/route"
 	"rouse.dev/rouse/internal/store/pebble"
 	"rouse.dev/rouse/templates"
@@ -48,6 +49,7 @@ type parts struct {
 	log     *slog.Logger
 	dir     *datadir.Dir
 	store   *pebble.Store
+	queue   *queues.Queue
 	logs    *logs.Store
 	observe *observe.Observer
 	engine  *process.Engine
@@ -111,6 +113,10 @@ func (w *parts) openState() (err error) {
 		return err
 	}
 	w.closers = append(w.closers, w.store.Close)
+	if w.queue, err = queues.Open(w.dir.Queue(), queues.Config{Log: w.part("queue")}); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.queue.Close)
 	if w.logs, err = logs.Open(w.dir.Logs(), logs.Config{Bytes: int64(w.cfg.Logs.Bytes)}); err != nil {
 		return err
 	}
