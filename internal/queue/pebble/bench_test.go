@@ -38,7 +38,7 @@ func BenchmarkBare(b *testing.B) {
 	value := bytes.Repeat([]byte("x"), 256)
 	for _, writers := range []int{16, 1000} {
 		b.Run(fmt.Sprint("writers=", writers), func(b *testing.B) {
-			db, err := pebbledb.Open(b.TempDir(), &pebbledb.Options{MemTableSize: 4 << 20, MemTableStopWritesThreshold: 8})
+			db, err := pebbledb.Open(b.TempDir(), &pebbledb.Options{MemTableSize: 8 << 20, MemTableStopWritesThreshold: 8})
 			if err != nil {
 				b.Fatal(err)
 			}
