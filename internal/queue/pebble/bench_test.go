@@ -2,11 +2,10 @@ package pebble_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,27 +31,87 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkBare writes the same bytes with nothing of ours around them: what the
-// database's own group commit makes of so many writers.
+// BenchmarkBare writes the same bytes with nothing of ours around them: with a
+// batch for each writer, as the queue does, and with a loop that makes one batch
+// of all that have come while it was writing.
 func BenchmarkBare(b *testing.B) {
-	value := bytes.Repeat([]byte("x"), 256)
 	for _, writers := range []int{16, 1000} {
-		b.Run(fmt.Sprint("writers=", writers), func(b *testing.B) {
-			db, err := pebbledb.Open(b.TempDir(), &pebbledb.Options{MemTableSize: 8 << 20, MemTableStopWritesThreshold: 8})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer db.Close()
+		b.Run(fmt.Sprint("batches/writers=", writers), func(b *testing.B) {
+			db := bare(b)
 			inParallel(b, writers, func(n int64) error {
 				batch := db.NewBatch()
-				for _, space := range "mri" {
-					if err := batch.Set(fmt.Appendf(nil, "%casync/%d/%d", space, n%100, n), value[:map[rune]int{'m': 256, 'r': 40, 'i': 8}[space]], nil); err != nil {
-						return err
-					}
-				}
-				return db.Apply(batch, pebbledb.Sync)
+				return errors.Join(setThree(batch, n), db.Apply(batch, pebbledb.Sync), batch.Close())
 			})
 		})
+		b.Run(fmt.Sprint("loop/writers=", writers), func(b *testing.B) {
+			l := &loop{db: bare(b), calls: make(chan call, writers)}
+			var running sync.WaitGroup
+			running.Go(l.run)
+			inParallel(b, writers, func(n int64) error {
+				c := call{n, make(chan error, 1)}
+				l.calls <- c
+				return <-c.done
+			})
+			close(l.calls)
+			running.Wait()
+		})
+	}
+}
+
+func bare(b *testing.B) *pebbledb.DB {
+	b.Helper()
+	db, err := pebbledb.Open(b.TempDir(), &pebbledb.Options{MemTableSize: 8 << 20, CacheSize: 32 << 20, Logger: silent{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return db
+}
+
+type silent struct{}
+
+func (silent) Infof(string, ...any)      {}
+func (silent) Errorf(string, ...any)     {}
+func (silent) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+
+// setThree sets keys and values as long as those of a message.
+func setThree(batch *pebbledb.Batch, n int64) error {
+	var errs []error
+	for space, size := range map[rune]int{'m': 256, 'r': 40, 'i': 8} {
+		errs = append(errs, batch.Set(fmt.Appendf(nil, "%casync/%d/%d", space, n%100, n), make([]byte, size), nil))
+	}
+	return errors.Join(errs...)
+}
+
+// call is one writer's wish.
+type call struct {
+	n    int64
+	done chan error
+}
+
+// loop writes for all.
+type loop struct {
+	db    *pebbledb.DB
+	calls chan call
+}
+
+func (l *loop) run() {
+	for c := range l.calls {
+		batch, waiting := l.db.NewBatch(), []call{c}
+		err := setThree(batch, c.n)
+		for range len(l.calls) {
+			c := <-l.calls
+			waiting = append(waiting, c)
+			err = errors.Join(err, setThree(batch, c.n))
+		}
+		err = errors.Join(err, l.db.Apply(batch, pebbledb.Sync), batch.Close())
+		for _, c := range waiting {
+			c.done <- err
+		}
 	}
 }
 
@@ -101,14 +160,14 @@ func BenchmarkOpen(b *testing.B) {
 			dir := b.TempDir()
 			fillMillion(b, dir, messages, streams)
 			for b.Loop() {
-				before := resident(b)
+				before := inUse()
 				begin := time.Now()
 				q, err := pebble.Open(dir, pebble.Config{})
 				if err != nil {
 					b.Fatal(err)
 				}
 				b.ReportMetric(float64(time.Since(begin).Milliseconds()), "ms/open")
-				b.ReportMetric(resident(b)-before, "MiB")
+				b.ReportMetric(inUse()-before, "MiB")
 				begin = time.Now()
 				if got, err := q.Lease(b.Context(), "async/0", 10, time.Minute); err != nil || len(got) == 0 {
 					b.Errorf("leased %d, error %v", len(got), err)
@@ -144,16 +203,34 @@ func fillMillion(b *testing.B, dir string, messages, streams int) {
 	}
 }
 
-// resident is the memory of this process that is in use, in MiB.
-func resident(b *testing.B) float64 {
-	b.Helper()
+// inUse is the memory that this process uses, block cache and write buffers
+// included, in MiB.
+func inUse() float64 {
 	runtime.GC()
-	status, err := os.ReadFile("/proc/self/status")
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc) / (1 << 20)
+}
+
+// BenchmarkIdle says what an empty queue needs, in MiB: -benchtime 1x.
+func BenchmarkIdle(b *testing.B) {
+	dir := b.TempDir()
+	q, err := pebble.Open(dir, pebble.Config{}) // the process has paid for the code
+	if err == nil {
+		err = q.Close()
+	}
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(status), "VmRSS:")
-	var kib float64
-	fmt.Sscan(after, &kib)
-	return kib / 1024
+	for b.Loop() {
+		before, begin := inUse(), time.Now()
+		if q, err = pebble.Open(dir, pebble.Config{}); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(time.Since(begin).Microseconds())/1000, "ms/open")
+		b.ReportMetric(inUse()-before, "MiB")
+		if err := q.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
