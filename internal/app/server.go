@@ -33,6 +33,7 @@ import (
 	"rouse.dev/rouse/internal/logs"
 	"rouse.dev/rouse/internal/observe"
 	"rouse.dev/rouse/internal/pool"
+	queues "rouse.dev/rouse/internal/queue/pebble"
 	"rouse.dev/rouse/internal/route"
 	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store/pebble"
@@ -52,6 +53,7 @@ type parts struct {
 	dir     *datadir.Dir
 	store   *pebble.Store
 	secrets *secret.Keys
+	queue   *queues.Queue
 	logs    *logs.Store
 	observe *observe.Observer
 	engine  *process.Engine
@@ -125,6 +127,10 @@ func (w *parts) openState(ctx context.Context) (err error) {
 	if w.secrets, err = secret.Open(w.dir.Path(), sealed); err != nil {
 		return err
 	}
+	if w.queue, err = queues.Open(w.dir.Queue(), queues.Config{Log: w.part("queue")}); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.queue.Close)
 	if w.logs, err = logs.Open(w.dir.Logs(), logs.Config{Bytes: int64(w.cfg.Logs.Bytes)}); err != nil {
 		return err
 	}
