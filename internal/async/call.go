@@ -13,7 +13,7 @@ import (
 // Call is what Submit takes.
 type Call struct {
 	Ref      fn.Ref
-	ID       string      // names the call, 1 to MaxID printable bytes: the same ID again, while the first is not over, is the same call
+	ID       string      // names the call, see ValidID: the same ID again, while the first is not over, is the same call
 	Name     string      // of the function as the caller wrote it, for the callback; default NAME.NAMESPACE
 	Method   string      // default POST
 	Path     string      // for the function, as sent: empty or beginning with '/', percent signs and all
@@ -29,13 +29,15 @@ type Call struct {
 // MaxID is the longest ID of a call in bytes.
 const MaxID = queue.MaxID
 
-// ValidID reports whether s can name a call: 1 to MaxID visible ASCII bytes.
+// ValidID reports whether s can name a call: 1 to MaxID letters, digits and
+// "-_.:/+=", which is what the path of calls passes on unchanged.
 func ValidID(s string) bool {
 	if s == "" || len(s) > MaxID {
 		return false
 	}
 	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.:/+=", c) >= 0) {
 			return false
 		}
 	}

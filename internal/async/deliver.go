@@ -42,8 +42,9 @@ func (e *Engine) deliver(ctx context.Context, d *delivery) {
 	if d.lane.post {
 		v = e.post(ctx, d)
 	} else {
+		e.totals.flight(&d.Delivery, 1)
 		v = e.call(ctx, d)
-		e.totals.processed(d, &v)
+		e.totals.flight(&d.Delivery, -1)
 	}
 	e.judge(d, &v)
 	e.settle(ctx, d, &v)
@@ -153,9 +154,6 @@ func (e *Engine) invoke(ctx context.Context, d *delivery, h *head, a *answer) {
 		return
 	}
 	e.cfg.Invoker.Invoke(a, r)
-	if a.spool != nil && a.spool.broken != nil {
-		a.fail(http.StatusInternalServerError, a.spool.broken.Error())
-	}
 }
 
 // request makes the request of a call as if it had arrived over HTTP.

@@ -93,10 +93,10 @@ type Engine struct {
 	posts  *budget // shared by the lanes of callbacks
 
 	mu      sync.Mutex
-	lanes   map[string]*lane   // guarded by mu: by stream; those that have something due, in hand, or to remember
-	running map[seat]*running  // guarded by mu: what is in hand
-	driven  sync.WaitGroup     // goroutines of lanes; Run waits
-	inHand  sync.WaitGroup     // goroutines of deliveries; Run waits
+	lanes   map[string]*lane  // guarded by mu: by stream; those that have something due, in hand, or to remember
+	running map[seat]*running // guarded by mu: what is in hand
+	driven  sync.WaitGroup    // goroutines of lanes; Run waits
+	inHand  sync.WaitGroup    // goroutines of deliveries; Run waits
 	pending atomic.Pointer[map[fn.Ref]int]
 	totals  totals
 }

@@ -2,7 +2,6 @@ package async
 
 import (
 	"fmt"
-	"io"
 	"os"
 )
 
@@ -17,23 +16,25 @@ type spool struct {
 	memory []byte
 	file   *os.File // nil until memory is full
 	size   int64    // bytes kept so far
-	cut    bool     // there was more
-	broken error    // why it keeps nothing any more
+	cut    bool     // there was more, or it could not be kept
+	broken error    // why it keeps nothing more
 }
 
 func (s *spool) write(p []byte) {
 	if left := s.most - s.size; int64(len(p)) > left {
 		p, s.cut = p[:left], true
 	}
-	s.size += int64(len(p))
 	n := min(len(p), spoolMemory-len(s.memory))
 	s.memory = append(s.memory, p[:n]...)
+	s.size += int64(n)
 	if p = p[n:]; len(p) == 0 || s.broken != nil {
 		return
 	}
 	if err := s.writeFile(p); err != nil {
-		s.broken = fmt.Errorf("keeping a result: %w", err)
+		s.broken, s.cut = fmt.Errorf("keeping a result: %w", err), true
+		return
 	}
+	s.size += int64(len(p))
 }
 
 func (s *spool) writeFile(p []byte) (err error) {
@@ -51,12 +52,12 @@ func (s *spool) writeFile(p []byte) (err error) {
 
 // bytes returns what was kept.
 func (s *spool) bytes() ([]byte, error) {
-	if s.broken != nil || s.file == nil {
-		return s.memory, s.broken
-	}
 	b := make([]byte, s.size)
 	n := copy(b, s.memory)
-	if _, err := s.file.ReadAt(b[n:], 0); err != nil && err != io.EOF {
+	if n == len(b) {
+		return b, nil
+	}
+	if _, err := s.file.ReadAt(b[n:], 0); err != nil {
 		return nil, fmt.Errorf("reading a result: %w", err)
 	}
 	return b, nil

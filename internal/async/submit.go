@@ -42,7 +42,7 @@ func (e *Engine) check(c *Call) error {
 	}
 	var ms fn.Mistakes
 	if !ValidID(c.ID) {
-		ms.Add("id", "must be 1 to %d visible ASCII characters", MaxID)
+		ms.Add("id", "must be 1 to %d letters, digits and -_.:/+=", MaxID)
 	}
 	if c.Path != "" && c.Path[0] != '/' {
 		ms.Add("path", "must begin with '/'")
