@@ -24,6 +24,18 @@ type Call struct {
 	Body     []byte      // at most Config.MaxBody bytes
 	Callback string      // URL the result is posted to; "" for none
 	Due      time.Time   // not carried out before; zero: at once
+	While    Condition   // dropped, without a word, if it does not hold when the call is due
+}
+
+// Condition is that a function has an annotation with a value. The zero value
+// always holds.
+type Condition struct {
+	Annotation string `json:"annotation"`
+	Value      string `json:"value"`
+}
+
+func (c *Condition) holds(d *delivery) bool {
+	return c == nil || d.known && d.f.Annotations[c.Annotation] == c.Value
 }
 
 // MaxID is the longest ID of a call in bytes.
@@ -85,6 +97,7 @@ type head struct {
 	From     string      `json:"from,omitempty"`
 	Header   http.Header `json:"header,omitempty"`
 	Callback string      `json:"callback,omitempty"`
+	While    *Condition  `json:"while,omitempty"`
 }
 
 // message turns a call into what is kept of it.
@@ -95,6 +108,9 @@ func (c *Call) message(queueName string) (queue.Message, error) {
 	}
 	if h.Method == "" {
 		h.Method = http.MethodPost
+	}
+	if c.While != (Condition{}) {
+		h.While = &c.While
 	}
 	if h.Name == "" {
 		h.Name = c.Ref.Name + "." + c.Ref.Namespace

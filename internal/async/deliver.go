@@ -72,6 +72,9 @@ func (e *Engine) call(ctx context.Context, d *delivery) verdict {
 	if err != nil {
 		return verdict{action: queue.Bury, reason: err.Error()}
 	}
+	if !h.While.holds(d) {
+		return verdict{action: queue.Ack}
+	}
 	retry, _ := e.cfg.Retry.of(d.f.Annotations)
 	a := &answer{header: make(http.Header)}
 	if h.Callback != "" {
