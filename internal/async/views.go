@@ -14,17 +14,14 @@ import (
 type Stream struct {
 	Ref      fn.Ref
 	Queue    string // "" for callbacks
+	Callback bool   // it holds results on their way
 	Waiting  int    // due now
-	Delayed  int    // due later: failed before, or asked for later
+	Delayed  int    // due later: failed before, or not to be done yet
 	Leased   int    // under way
 	Dead     int    // put aside
 	Bytes    int64
 	Oldest   time.Time // when the oldest that is not dead was accepted; zero: none
-	callback bool
 }
-
-// Callback reports whether the stream holds results on their way.
-func (s *Stream) Callback() bool { return s.callback }
 
 // Streams describes what waits, of one function unless ref is zero, in order
 // of name.
@@ -41,7 +38,7 @@ func (e *Engine) Streams(ctx context.Context, ref fn.Ref) ([]Stream, error) {
 				continue
 			}
 			out = append(out, Stream{
-				Ref: of, Queue: queueName, callback: prefix == callbackPrefix, Waiting: i.Waiting, Delayed: i.Delayed,
+				Ref: of, Queue: queueName, Callback: prefix == callbackPrefix, Waiting: i.Waiting, Delayed: i.Delayed,
 				Leased: i.Leased, Dead: i.Buried, Bytes: i.Bytes, Oldest: i.Oldest,
 			})
 		}
