@@ -152,7 +152,7 @@ func (e *Engine) room(l *lane, f *fn.Function) (room int, pause time.Duration) {
 func (e *Engine) leaseSome(ctx context.Context, l *lane, n int, of delivery) error {
 	ds, err := e.cfg.Queue.Lease(ctx, l.stream, n, e.cfg.Lease)
 	l.share.give(n - len(ds))
-	if len(ds) == n {
+	if len(ds) > 0 {
 		e.again(l) // there may be more
 	}
 	for _, d := range ds {
