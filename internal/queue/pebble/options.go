@@ -1,0 +1,64 @@
+package pebble
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// diskFormat is the format of the database's files. It is raised by hand,
+// because a server of an older version cannot open a newer format.
+const diskFormat = pebble.FormatValueSeparation
+
+func options(c Config, fs vfs.FS) *pebble.Options {
+	o := &pebble.Options{
+		FS:                          fs,
+		FormatMajorVersion:          diskFormat,
+		CacheSize:                   c.Cache,
+		MemTableSize:                c.MemTable,
+		MemTableStopWritesThreshold: 8,
+		MaxOpenFiles:                128,
+		LBaseMaxBytes:               16 << 20,
+		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 1 },
+		Logger:                      logger{c.Log},
+		EventListener:               listener(c.Log),
+	}
+	for i := range o.Levels { // every publication looks for its ID first, which as a rule is new
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
+}
+
+// logger passes the database's words on. They are for developers: debug.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Infof(format string, args ...any) {
+	l.log.Debug("queue engine", "detail", fmt.Sprintf(format, args...))
+}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("queue engine", "detail", fmt.Sprintf(format, args...))
+}
+
+// Fatalf is called where the database cannot go on and must not return: going on
+// could lose what was acknowledged, ending the process cannot.
+func (l logger) Fatalf(format string, args ...any) {
+	detail := fmt.Sprintf(format, args...)
+	l.log.Error("queue engine cannot go on", "detail", detail)
+	panic("queue engine cannot go on: " + detail)
+}
+
+// listener reports what an operator cares about.
+func listener(log *slog.Logger) *pebble.EventListener {
+	l := &pebble.EventListener{
+		BackgroundError: func(err error) { log.Warn("queue maintenance failed, it is tried again", "error", err) },
+		DataCorruption:  func(i pebble.DataCorruptionInfo) { log.Error("queue is damaged", "detail", i.String()) },
+		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { log.Warn("queue writes wait for the disk", "reason", i.Reason) },
+		WriteStallEnd:   func() { log.Info("queue writes go on") },
+	}
+	l.EnsureDefaults(nil) // what is not set above is not reported
+	return l
+}
