@@ -180,9 +180,9 @@ func (w *world) wantInfo(prefix string, want queue.Info) {
 	}
 }
 
-// sleepFor lets virtual time pass.
-func sleepFor(t *testing.T, d time.Duration) {
-	sleep(t.Context(), d)
+// sleep lets virtual time pass.
+func (w *world) sleep(d time.Duration) {
+	sleep(w.t.Context(), d)
 	synctest.Wait()
 }
 
@@ -221,7 +221,7 @@ func TestACallReachesTheFunctionAsItWasSent(t *testing.T) {
 			},
 			Body: []byte("hello"),
 		})
-		sleepFor(t, time.Second)
+		w.sleep(time.Second)
 		if got == nil {
 			t.Fatal("not called")
 		}
@@ -262,7 +262,7 @@ func TestWhatCannotWorkIsRefusedBeforeItIsAccepted(t *testing.T) {
 		} {
 			c := Call{Ref: ref, ID: "x"}
 			row.change(&c)
-			if err := w.Submit(t.Context(), c); fn.KindOf(err) != row.want || err == nil {
+			if err := w.Submit(w.t.Context(), c); fn.KindOf(err) != row.want || err == nil {
 				t.Errorf("%s: %v, want %s", name, err, row.want)
 			}
 		}
@@ -275,7 +275,7 @@ func TestAFullQueueAcceptsNothing(t *testing.T) {
 		w := newWorld(t, memory.New(memory.Config{MaxBytes: 4 << 10}), nil)
 		ref := w.add("f", answers(200, ""))
 		w.must(Call{Ref: ref, ID: "a", Body: make([]byte, 3<<10)})
-		err := w.Submit(t.Context(), Call{Ref: ref, ID: "b", Body: make([]byte, 3<<10)})
+		err := w.Submit(w.t.Context(), Call{Ref: ref, ID: "b", Body: make([]byte, 3<<10)})
 		if fn.KindOf(err) != fn.NoRoom || fn.Status(err) != 507 || fn.Hint(err) == "" {
 			t.Errorf("%v", err)
 		}
@@ -287,14 +287,14 @@ func TestTheSameIDIsTheSameCallUntilItIsOver(t *testing.T) {
 		ref := w.add("f", takes(time.Second))
 		w.submit(ref, "a")
 		w.submit(ref, "a")
-		sleepFor(t, 500*time.Millisecond)
+		w.sleep(500 * time.Millisecond)
 		w.submit(ref, "a")
-		sleepFor(t, 5*time.Second)
+		w.sleep(5 * time.Second)
 		if n := w.begun("a"); n != 1 {
 			t.Errorf("called %d times", n)
 		}
 		w.submit(ref, "a")
-		sleepFor(t, 5*time.Second)
+		w.sleep(5 * time.Second)
 		if n := w.begun("a"); n != 2 {
 			t.Errorf("called %d times in all", n)
 		}
@@ -310,23 +310,23 @@ func TestFailuresAreTriedAgainThenPutAside(t *testing.T) {
 			answers(500, "no luck\n")(rw, nil)
 		}, AttemptsAnnotation, "5", MinWaitAnnotation, "2s", MaxWaitAnnotation, "10s")
 		w.submit(ref, "a")
-		sleepFor(t, time.Minute)
+		w.sleep(time.Minute)
 		if got := fmt.Sprint(at); got != "[0s 2s 6s 14s 24s]" {
 			t.Errorf("tries at %s", got)
 		}
 		w.wantInfo("", queue.Info{Buried: 1})
-		dead, err := w.Letters(t.Context(), ref, queue.Buried, 10)
+		dead, err := w.Letters(w.t.Context(), ref, queue.Buried, 10)
 		if err != nil || len(dead) != 1 || dead[0].Reason != "status 500: no luck" || dead[0].Attempts != 5 || dead[0].ID != "a" {
 			t.Fatalf("%+v, %v", dead, err)
 		}
 		w.add("f", answers(200, ""))
-		if n, err := w.Redrive(t.Context(), ref, "b"); n != 0 || fn.KindOf(err) != fn.NotFound {
+		if n, err := w.Redrive(w.t.Context(), ref, "b"); n != 0 || fn.KindOf(err) != fn.NotFound {
 			t.Errorf("redriving what is not there: %d, %v", n, err)
 		}
-		if n, err := w.Redrive(t.Context(), ref); n != 1 || err != nil {
+		if n, err := w.Redrive(w.t.Context(), ref); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		sleepFor(t, time.Second)
+		w.sleep(time.Second)
 		w.wantInfo("", queue.Info{})
 	})
 }
@@ -360,7 +360,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, func(w *world) {
 				w.submit(w.add("f", row.handler, row.annotations...), "a")
-				sleepFor(t, time.Second)
+				w.sleep(time.Second)
 				if i := w.info(""); (i.Delayed == 1) != row.again || i.Buried+i.Waiting+i.Leased > 0 {
 					t.Errorf("%+v", i)
 				}
@@ -383,8 +383,8 @@ func TestTheReasonSaysWhatThePlatformKnows(t *testing.T) {
 	inBubble(t, nil, func(w *world) {
 		ref := w.add("f", platform(502), AttemptsAnnotation, "0")
 		w.submit(ref, "a")
-		sleepFor(t, time.Second)
-		dead, _ := w.Letters(t.Context(), ref, queue.Buried, 10)
+		w.sleep(time.Second)
+		dead, _ := w.Letters(w.t.Context(), ref, queue.Buried, 10)
 		if len(dead) != 1 || dead[0].Reason != "status 502: f ended before it answered exit status 3\none\nboom" {
 			t.Errorf("%+v", dead)
 		}
@@ -397,10 +397,10 @@ func TestAFunctionThatIsGoneMakesDeadLetters(t *testing.T) {
 		w.must(Call{Ref: ref, ID: "a", Due: time.Now().Add(time.Minute)})
 		w.must(Call{Ref: ref, ID: "b", Due: time.Now().Add(time.Minute), While: Condition{"schedule", "x"}})
 		w.remove(ref)
-		sleepFor(t, 61*time.Second)
+		w.sleep(61 * time.Second)
 		w.wantInfo("", queue.Info{Delayed: 1})
-		sleepFor(t, time.Minute)
-		dead, _ := w.Letters(t.Context(), ref, queue.Buried, 10)
+		w.sleep(time.Minute)
+		dead, _ := w.Letters(w.t.Context(), ref, queue.Buried, 10)
 		if len(dead) != 1 || dead[0].ID != "a" || !strings.Contains(dead[0].Reason, "default/f is gone") {
 			t.Errorf("%+v", dead)
 		}
@@ -412,9 +412,9 @@ func TestAFunctionThatComesBackInTimeLosesNoCall(t *testing.T) {
 		ref := w.add("f", answers(200, ""))
 		w.must(Call{Ref: ref, ID: "a", Due: time.Now().Add(time.Minute)})
 		w.remove(ref)
-		sleepFor(t, 65*time.Second)
+		w.sleep(65 * time.Second)
 		w.add("f", answers(200, ""))
-		sleepFor(t, time.Minute)
+		w.sleep(time.Minute)
 		if w.begun("a") != 1 {
 			t.Error("not called")
 		}
@@ -427,7 +427,7 @@ func TestACallIsDroppedWhenItsConditionDoesNotHold(t *testing.T) {
 		ref := w.add("f", answers(200, ""), "schedule", "x")
 		w.must(Call{Ref: ref, ID: "yes", While: Condition{"schedule", "x"}})
 		w.must(Call{Ref: ref, ID: "no", While: Condition{"schedule", "y"}})
-		sleepFor(t, time.Second)
+		w.sleep(time.Second)
 		if w.begun("yes") != 1 || w.begun("no") != 0 {
 			t.Error(w.calls)
 		}
@@ -439,9 +439,9 @@ func TestALongCallKeepsItsLease(t *testing.T) {
 	inBubble(t, nil, func(w *world) {
 		ref := w.add("f", takes(time.Hour))
 		w.submit(ref, "a")
-		sleepFor(t, 59*time.Minute)
+		w.sleep(59 * time.Minute)
 		w.wantInfo("", queue.Info{Leased: 1})
-		sleepFor(t, 2*time.Minute)
+		w.sleep(2 * time.Minute)
 		if n := w.begun("a"); n != 1 {
 			t.Errorf("called %d times", n)
 		}
@@ -454,22 +454,22 @@ func TestARunningCallIsCancelledForGood(t *testing.T) {
 		ref := w.add("f", takes(time.Hour))
 		w.submit(ref, "a")
 		w.must(Call{Ref: ref, ID: "b", Due: time.Now().Add(time.Minute)})
-		sleepFor(t, time.Second)
+		w.sleep(time.Second)
 		for _, id := range []string{"a", "b"} {
-			if err := w.Cancel(t.Context(), id); err != nil {
+			if err := w.Cancel(w.t.Context(), id); err != nil {
 				t.Errorf("%s: %v", id, err)
 			}
 		}
-		sleepFor(t, time.Second)
+		w.sleep(time.Second)
 		if w.ends["a"].IsZero() {
 			t.Error("the call runs on")
 		}
-		sleepFor(t, time.Hour)
+		w.sleep(time.Hour)
 		if w.begun("") != 1 {
 			t.Error(w.calls)
 		}
 		w.wantInfo("", queue.Info{})
-		if err := w.Cancel(t.Context(), "a"); fn.KindOf(err) != fn.NotFound || err == nil {
+		if err := w.Cancel(w.t.Context(), "a"); fn.KindOf(err) != fn.NotFound || err == nil {
 			t.Errorf("cancelling what is over: %v", err)
 		}
 	})
@@ -483,7 +483,7 @@ func TestShutdownLetsCallsEndAndKeepsThoseThatDoNot(t *testing.T) {
 		short, long := w.add("short", takes(20*time.Second)), w.add("long", takes(time.Hour))
 		w.submit(short, "s")
 		w.submit(long, "l")
-		sleepFor(t, time.Second)
+		w.sleep(time.Second)
 		began := time.Now()
 		w.end()
 		if d := time.Since(began); d != 30*time.Second {
@@ -495,7 +495,7 @@ func TestShutdownLetsCallsEndAndKeepsThoseThatDoNot(t *testing.T) {
 		w = newWorld(t, q, nil)
 		w.add("long", takes(time.Second))
 		w.run()
-		sleepFor(t, 2*time.Second)
+		w.sleep(2 * time.Second)
 		w.wantInfo("", queue.Info{})
 		w.end()
 	})
@@ -507,11 +507,11 @@ func TestOneFunctionWithManyCallsDoesNotDelayAnother(t *testing.T) {
 		for i := range 2000 {
 			w.submit(noisy, fmt.Sprint("noisy-", i))
 		}
-		sleepFor(t, 10*time.Minute)
+		w.sleep(10 * time.Minute)
 		for i := range 8 {
 			w.submit(quiet, fmt.Sprint("quiet-", i))
 		}
-		sleepFor(t, 1500*time.Millisecond)
+		w.sleep(1500 * time.Millisecond)
 		done := 0
 		for id := range w.ends {
 			if strings.HasPrefix(id, "quiet") {
@@ -524,10 +524,10 @@ func TestOneFunctionWithManyCallsDoesNotDelayAnother(t *testing.T) {
 		if n := w.most["noisy.default"]; n != 16 {
 			t.Errorf("the noisy function had %d calls at once, want half of 32", n)
 		}
-		if _, err := w.Purge(t.Context(), noisy, queue.Waiting); err != nil {
+		if _, err := w.Purge(w.t.Context(), noisy, queue.Waiting); err != nil {
 			t.Error(err)
 		}
-		if _, err := w.Purge(t.Context(), noisy, queue.Leased); err != nil {
+		if _, err := w.Purge(w.t.Context(), noisy, queue.Leased); err != nil {
 			t.Error(err)
 		}
 	})
@@ -542,7 +542,7 @@ func TestAFunctionGetsWhatItCanTakeAndNoMore(t *testing.T) {
 		for i := range 100 {
 			w.submit(ref, fmt.Sprint(i))
 		}
-		sleepFor(t, 15*time.Second)
+		w.sleep(15 * time.Second)
 		if n := w.most["f.default"]; n != 12 {
 			t.Errorf("%d calls at once, want 3 × 4", n)
 		}
@@ -572,7 +572,7 @@ func TestABusyFunctionIsNotOverrun(t *testing.T) {
 		for i := range 300 {
 			w.submit(ref, fmt.Sprint(i))
 		}
-		sleepFor(t, 10*time.Minute)
+		w.sleep(10 * time.Minute)
 		w.wantInfo("", queue.Info{})
 		if refused > 150 || len(w.calls) != 300 {
 			t.Errorf("%d tries were refused, %d calls begun", refused, len(w.calls))
@@ -592,7 +592,7 @@ func TestAFunctionThatIsBusyForLongLosesNoCall(t *testing.T) {
 		for i := range 500 {
 			w.submit(ref, fmt.Sprint(i))
 		}
-		sleepFor(t, 2*time.Hour)
+		w.sleep(2 * time.Hour)
 		i := w.info("")
 		t.Logf("after an hour of 429: %d put aside of 500", i.Buried)
 		if i.Waiting+i.Delayed+i.Leased > 0 || i.Buried > 50 {
@@ -620,7 +620,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			}
 		})
 		w.submit(ref, "a")
-		sleepFor(t, 10*time.Minute)
+		w.sleep(10 * time.Minute)
 		if got := fmt.Sprint(at); got != "[0s 1m0s 2m30s 2m40s]" {
 			t.Errorf("tries at %s", got)
 		}
@@ -634,7 +634,7 @@ func TestPendingCountsWhatIsDueOrUnderWay(t *testing.T) {
 			w.submit(ref, fmt.Sprint(i))
 		}
 		w.must(Call{Ref: ref, ID: "later", Due: time.Now().Add(time.Hour)})
-		sleepFor(t, 1500*time.Millisecond)
+		w.sleep(1500 * time.Millisecond)
 		if n := w.Pending(ref); n != 20 {
 			t.Errorf("%d pending", n)
 		}
@@ -642,7 +642,7 @@ func TestPendingCountsWhatIsDueOrUnderWay(t *testing.T) {
 		if len(all) != 1 || all[0].Submitted != 21 || all[0].InFlight != 8 || all[0].Processed != 0 {
 			t.Errorf("%+v", all)
 		}
-		sleepFor(t, time.Minute)
+		w.sleep(time.Minute)
 		if all := w.Totals(); w.Pending(ref) != 0 || all[0].Processed != 20 || all[0].InFlight != 0 {
 			t.Errorf("%+v", all)
 		}

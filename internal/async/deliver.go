@@ -141,8 +141,8 @@ func (e *Engine) invoke(ctx context.Context, d *delivery, h *head, a *answer) {
 	defer func() {
 		switch bug := recover(); bug {
 		case nil:
-			if a.status == 0 {
-				a.fail(http.StatusBadGateway, "the call ended without an answer")
+			if ctx.Err() == nil {
+				a.WriteHeader(http.StatusOK) // what handlers mean that say nothing
 			}
 		case http.ErrAbortHandler: // the answer broke off
 			a.fail(http.StatusBadGateway, "the answer broke off")
