@@ -24,10 +24,14 @@ func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
 	if err := w.control.Load(inner); err != nil {
 		return fmt.Errorf("loading functions: %w", err)
 	}
+	w.observe.Retain(w.exists)
+	inside.Go(func() { errs.add(w.keepCalls(inner)) })
 	settle()
 	outer, stopOuter := context.WithCancelCause(ctx)
 	defer stopOuter(nil)
 	outside.Go(func() { errs.add(w.control.Run(outer)) })
+	outside.Go(func() { errs.add(w.async.Run(outer)) }) // ends its calls by itself, in the same time as the gateway
+	outside.Go(func() { errs.add(w.timer.Run(outer)) })
 	outside.Go(func() {
 		errs.add(w.gateway.Serve(inner, ln))
 		stopOuter(errNotServing) // a listener that broke ends the server

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"rouse.dev/rouse/api"
+	"rouse.dev/rouse/internal/async"
 	"rouse.dev/rouse/internal/auth"
 	"rouse.dev/rouse/internal/build"
 	"rouse.dev/rouse/internal/build/runtimes"
@@ -32,8 +32,10 @@ import (
 	"rouse.dev/rouse/internal/logs"
 	"rouse.dev/rouse/internal/observe"
 	"rouse.dev/rouse/internal/pool"
+	pebblequeue "rouse.dev/rouse/internal/queue/pebble"
 	"rouse.dev/rouse/internal/route"
 	"rouse.dev/rouse/internal/store/pebble"
+	"rouse.dev/rouse/internal/timer"
 	"rouse.dev/rouse/templates"
 )
 
@@ -46,15 +48,20 @@ func serverOf(p Process) server { return server{p} }
 // undoes what making them took, in reverse.
 type parts struct {
 	cfg     conf.Config
+	addr    net.Addr // where the server listens
 	log     *slog.Logger
 	dir     *datadir.Dir
 	store   *pebble.Store
+	queue   *pebblequeue.Queue
 	logs    *logs.Store
 	observe *observe.Observer
 	engine  *process.Engine
 	pool    *pool.Pool
+	routes  *route.Table
 	control *control.Controller
 	gateway *gateway.Server
+	async   *async.Engine
+	timer   *timer.Timer
 	fresh   string // password made by this start
 	closers []func() error
 }
@@ -68,7 +75,7 @@ func (s server) Up(ctx context.Context, cfg conf.Config, ready func(cli.Ready)) 
 		return fn.WithHint(fn.Errorf(fn.Unavailable, "listening on %s: %w", cfg.Listen, err),
 			"stop what uses that address, or choose another with --listen")
 	}
-	w := &parts{cfg: cfg}
+	w := &parts{cfg: cfg, addr: ln.Addr()}
 	defer func() { err = errors.Join(err, w.close()) }()
 	w.closers = append(w.closers, func() error { _ = ln.Close(); return nil }) // closed before, as a rule
 	url := "http://" + reachable(ln.Addr())
@@ -112,6 +119,10 @@ func (w *parts) openState() (err error) {
 		return err
 	}
 	w.closers = append(w.closers, w.store.Close)
+	if w.queue, err = pebblequeue.Open(filepath.Join(w.dir.Path(), "queue"), pebblequeue.Config{Log: w.part("queue")}); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.queue.Close)
 	if w.logs, err = logs.Open(w.dir.Logs(), logs.Config{Bytes: int64(w.cfg.Logs.Bytes)}); err != nil {
 		return err
 	}
@@ -142,11 +153,13 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 	if err != nil {
 		return err
 	}
-	w.observe = observe.New(observe.Config{Records: w.cfg.Calls.Records, Version: s.p.Version})
+	w.openMetrics(s.p.Version)
 	routes := route.New()
+	w.routes = routes
 	launcher := &control.Launcher{}
 	w.pool = pool.New(pool.Config{
 		Engine: w.engine, Source: launcher, Logs: w.logs, Observer: w.observe, Log: w.part("pool"),
+		Pending:      func(ref fn.Ref) int { return w.async.Pending(ref) },
 		StartsAtOnce: w.cfg.Pool.StartsAtOnce, Tick: w.cfg.Pool.ReapInterval,
 	})
 	builds, err := newBuilder(w, set, s.p.Lookup)
@@ -163,7 +176,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 			Packed: int64(w.cfg.Limits.Upload), Bytes: int64(w.cfg.Limits.Unpacked), Entries: w.cfg.Limits.Files,
 		}},
 		Logs: w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
-		Forget:    w.forget(builds),
+		Forget: w.forget(builds), ForgetNamespace: w.forgetNamespace,
 		Artifacts: w.dir.Artifacts(), CollectArtifacts: w.dir.CollectArtifacts, Binary: binary,
 		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
 		Version: s.p.Version, URL: url, Domain: w.cfg.Domain,
@@ -176,10 +189,16 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 func (w *parts) forget(builds *build.Recorder) func(fn.Ref) {
 	return func(ref fn.Ref) {
 		w.observe.Forget(ref)
+		w.async.Forget(ref)
 		if err := builds.Forget(ref); err != nil {
 			w.log.Warn("a removed function leaves its build's output", "function", ref.String(), "error", err)
 		}
 	}
+}
+
+// forgetNamespace drops what waits for the functions of a removed namespace.
+func (w *parts) forgetNamespace(ctx context.Context, name string) error {
+	return w.async.ForgetNamespace(ctx, name)
 }
 
 // wireAPI makes what answers requests.
@@ -189,25 +208,29 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		return err
 	}
 	w.fresh = accounts.Fresh()
-	metrics, err := w.observe.Handler(loads{w.pool}, w.part("metrics"), logNumbers(w.logs)...)
+	if err := w.makeAsync(s.p.Version); err != nil {
+		return err
+	}
+	metrics, err := w.observe.Handler(observe.Sources{Loads: loads{w.pool}, Queues: queues{w.async}, Numbers: logNumbers(w.logs)}, w.part("metrics"))
 	if err != nil {
 		return err
 	}
+	who := auth.NewChecker(accounts, time.Now)
 	handler := native.New(native.Config{
-		Control: w.control, Identify: auth.NewChecker(accounts, time.Now).Identify, Log: w.part("api"),
+		Control: w.control, Calls: w.async, Identify: who.Identify, Log: w.part("api"),
 		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
 	})
-	var trusted []netip.Prefix
-	for _, text := range w.cfg.Gateway.TrustedProxies {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return fn.Errorf(fn.Invalid, "gateway.trustedProxies: %w", err)
-		}
-		trusted = append(trusted, p)
+	trusted, err := prefixes("gateway.trustedProxies", w.cfg.Gateway.TrustedProxies)
+	if err != nil {
+		return err
 	}
+	product := "rouse/" + s.p.Version
+	calls := openfaas.NewAsync(openfaas.AsyncConfig{
+		Calls: w.async, Identify: who.Identify, Log: w.part("async"), MaxBody: int64(w.cfg.Async.MaxBody), Trusted: trusted, Product: product,
+	})
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: handler, Log: w.part("gateway"),
-		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: "rouse/" + s.p.Version,
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: calls.Route(handler), Log: w.part("gateway"),
+		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: product,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,
 	})

@@ -38,7 +38,7 @@ type Totals struct {
 	Queue     string
 	Ref       fn.Ref
 	Submitted uint64 // calls accepted
-	Processed uint64 // tries, whatever their end
+	Processed uint64 // calls done with, whatever came of them
 	InFlight  int    // under way
 	Pending   int    // due or under way
 }
@@ -85,11 +85,18 @@ func (t *totals) submitted(ref fn.Ref, queueName string) {
 	t.change(ref, queueName, func(n *Totals) { n.Submitted++ })
 }
 
-// flight notes that a try begins (+1) or has ended (-1).
-func (t *totals) flight(d *queue.Delivery, by int) {
+// began notes that a try begins.
+func (t *totals) began(d *delivery) {
+	queueName, ref, _ := parseStream(d.Stream)
+	t.change(ref, queueName, func(n *Totals) { n.InFlight++ })
+}
+
+// ended notes what a try led to.
+func (t *totals) ended(d *delivery, v *verdict) {
 	queueName, ref, _ := parseStream(d.Stream)
 	t.change(ref, queueName, func(n *Totals) {
-		if n.InFlight = max(n.InFlight+by, 0); by < 0 {
+		n.InFlight--
+		if v.void || v.action != queue.Retry {
 			n.Processed++
 		}
 	})

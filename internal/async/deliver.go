@@ -42,9 +42,9 @@ func (e *Engine) deliver(ctx context.Context, d *delivery) {
 	if d.lane.post {
 		v = e.post(ctx, d)
 	} else {
-		e.totals.flight(&d.Delivery, 1)
+		e.totals.began(d)
 		v = e.call(ctx, d)
-		e.totals.flight(&d.Delivery, -1)
+		e.totals.ended(d, &v)
 	}
 	e.judge(d, &v)
 	e.settle(ctx, d, &v)

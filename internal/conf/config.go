@@ -24,6 +24,7 @@ type Config struct {
 	Build    Build    `yaml:"build"`
 	Logs     Logs     `yaml:"logs"`
 	Calls    Calls    `yaml:"calls"`
+	Metrics  Metrics  `yaml:"metrics"`
 	Async    Async    `yaml:"async"`
 
 	// origin tells where each field that is not at its default came from:
@@ -130,18 +131,9 @@ type Calls struct {
 	Records int `yaml:"records" doc:"newest calls kept in memory, over all functions"`
 }
 
-// Async is about calls whose callers do not wait.
-type Async struct {
-	MaxBody          Bytes         `yaml:"maxBody" doc:"largest body of an asynchronous call"`
-	MaxResult        Bytes         `yaml:"maxResult" doc:"largest result a callback gets; what is more is cut off"`
-	AtOnce           int           `yaml:"atOnce" doc:"asynchronous calls in hand at one time; one function gets half of them at most"`
-	Attempts         int           `yaml:"attempts" doc:"tries of a call that fails, the first included, before it is put aside"`
-	RetryCodes       []string      `yaml:"retryCodes" doc:"statuses of a function after which its call is tried again; what the platform failed always is"`
-	MinWait          time.Duration `yaml:"minWait" doc:"time before the second try; doubled for each further one"`
-	MaxWait          time.Duration `yaml:"maxWait" doc:"longest time between two tries"`
-	Backoff          string        `yaml:"backoff" doc:"how much of the time between tries is left to chance: exponential is none, full all of it, equal half of it"`
-	CallbackTimeout  time.Duration `yaml:"callbackTimeout" doc:"time a callback may take"`
-	CallbackNetworks []string      `yaml:"callbackNetworks" doc:"networks (CIDR) results may be sent to, besides public addresses and this server; link-local addresses never"`
+// Metrics is about what GET /metrics serves.
+type Metrics struct {
+	OpenFaaS bool `yaml:"openfaas" doc:"serve the metrics under the names OpenFaaS has for them, too"`
 }
 
 // Default returns the configuration of a server that is told nothing, whose
@@ -182,11 +174,7 @@ func Default(data string) Config {
 			Memory: 2 << 30,
 		},
 		Logs:  Logs{Bytes: 4 << 20},
-		Calls: Calls{Records: 10_000},
-		Async: Async{
-			MaxBody: 1 << 20, MaxResult: 10 << 20, AtOnce: 256, Attempts: 10,
-			RetryCodes: []string{"408", "429", "500", "502", "503", "504"},
-			MinWait:    10 * time.Second, MaxWait: 2 * time.Minute, Backoff: "exponential", CallbackTimeout: 30 * time.Second,
-		},
+		Calls: Calls{Records: 10_000}, Metrics: Metrics{OpenFaaS: true},
+		Async: defaultAsync(),
 	}
 }

@@ -41,23 +41,6 @@ func (c *Config) validate(ms *fn.Mistakes) {
 	c.validateAsync(ms)
 }
 
-func (c *Config) validateAsync(ms *fn.Mistakes) {
-	sizeWithin(ms, "async.maxBody", c.Async.MaxBody, 1<<10, 64<<20)
-	sizeWithin(ms, "async.maxResult", c.Async.MaxResult, 1<<10, 64<<20)
-	within(ms, "async.atOnce", c.Async.AtOnce, 2, 100_000)
-	within(ms, "async.attempts", c.Async.Attempts, 1, 1000)
-	for _, text := range c.Async.RetryCodes {
-		if n, err := strconv.Atoi(text); err != nil || n < 100 || n > 599 {
-			ms.Add("async.retryCodes", "%q is not a status such as 503", text)
-		}
-	}
-	timeWithin(ms, "async.minWait", c.Async.MinWait, 0, 24*time.Hour)
-	timeWithin(ms, "async.maxWait", c.Async.MaxWait, 0, 24*time.Hour)
-	oneOf(ms, "async.backoff", c.Async.Backoff, "exponential", "full", "equal")
-	timeWithin(ms, "async.callbackTimeout", c.Async.CallbackTimeout, 100*time.Millisecond, time.Hour)
-	networks(ms, "async.callbackNetworks", c.Async.CallbackNetworks)
-}
-
 func (c *Config) validateGateway(ms *fn.Mistakes) {
 	timeWithin(ms, "gateway.headTimeout", c.Gateway.HeadTimeout, 100*time.Millisecond, time.Hour)
 	timeWithin(ms, "gateway.idleTimeout", c.Gateway.IdleTimeout, time.Second, 24*time.Hour)
