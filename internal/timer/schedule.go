@@ -120,18 +120,29 @@ func (s schedule) next(after time.Time) (first time.Time, ok bool) {
 	return first, ok
 }
 
+// next finds the first tick after a time. It looks at each stretch of time in
+// which the zone's clock is not changed by itself: the library knows clocks
+// that only go forward.
 func (x *expression) next(after time.Time) (time.Time, bool) {
-	for {
-		from := after.In(x.zone).Truncate(time.Minute).Add(time.Minute)
-		t, err := gronx.NextTickAfter(x.text, from, true)
-		if err != nil || !t.After(after) {
+	const most = 64 // changes of clocks that are looked past: eight years have less
+	from := after.Truncate(time.Minute).Add(time.Minute)
+	for range most {
+		local := from.In(x.zone)
+		name, offset := local.Zone()
+		_, end := local.ZoneBounds()
+		t, err := gronx.NextTickAfter(x.text, from.In(time.FixedZone(name, offset)), true)
+		switch {
+		case err != nil || t.Before(from):
 			return time.Time{}, false
+		case !end.IsZero() && !t.Before(end):
+			from = end
+		case x.fixed && repeated(t.In(x.zone)):
+			from = t.Add(time.Minute)
+		default:
+			return t.In(x.zone), true
 		}
-		if !x.fixed || !repeated(t) {
-			return t, true
-		}
-		after = t
 	}
+	return time.Time{}, false
 }
 
 // repeated reports whether the clock showed the same an hour before.
