@@ -8,6 +8,7 @@ type Spec struct {
 	Command []string          `json:"command,omitempty"` // for programs that listen on $PORT; overrides the runtime's
 	Mode    string            `json:"mode,omitempty"`    // "handler", "server" or "fork"
 	Env     map[string]string `json:"env,omitempty"`
+	Secrets []string          `json:"secrets,omitempty"` // names; each is the file /var/rouse/secrets/NAME in the function
 	Limits  Limits            `json:"limits,omitzero"`
 	Scale   Scale             `json:"scale,omitzero"`
 	Network string            `json:"network,omitempty"` // outbound network, "on" or "off"

@@ -83,11 +83,11 @@ type invoker struct{ w *parts }
 // Invoke implements async.Invoker.
 func (i invoker) Invoke(w http.ResponseWriter, r *http.Request) { i.w.gateway.Invoke(w, r) }
 
-// queues shows the asynchronous calls to the metrics.
-type queues struct{ *async.Engine }
+// rows shows the asynchronous calls to the metrics.
+type rows struct{ *async.Engine }
 
 // Queues implements observe.Queues.
-func (q queues) Queues() iter.Seq[observe.Queue] {
+func (q rows) Queues() iter.Seq[observe.Queue] {
 	return func(yield func(observe.Queue) bool) {
 		for _, t := range q.Totals() {
 			row := observe.Queue{

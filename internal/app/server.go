@@ -34,6 +34,7 @@ import (
 	"rouse.dev/rouse/internal/pool"
 	pebblequeue "rouse.dev/rouse/internal/queue/pebble"
 	"rouse.dev/rouse/internal/route"
+	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store/pebble"
 	"rouse.dev/rouse/internal/timer"
 	"rouse.dev/rouse/templates"
@@ -53,6 +54,7 @@ type parts struct {
 	dir     *datadir.Dir
 	store   *pebble.Store
 	queue   *pebblequeue.Queue
+	secrets *secret.Keys
 	logs    *logs.Store
 	observe *observe.Observer
 	engine  *process.Engine
@@ -100,7 +102,7 @@ func (s server) make(ctx context.Context, w *parts, url string) error {
 		return err
 	}
 	w.log = log
-	if err := w.openState(); err != nil {
+	if err := w.openState(ctx); err != nil {
 		return err
 	}
 	if err := w.openEngine(ctx); err != nil {
@@ -110,7 +112,7 @@ func (s server) make(ctx context.Context, w *parts, url string) error {
 }
 
 // openState opens what lies in the data folder.
-func (w *parts) openState() (err error) {
+func (w *parts) openState(ctx context.Context) (err error) {
 	if w.dir, err = datadir.Open(w.cfg.Data); err != nil {
 		return err
 	}
@@ -123,6 +125,13 @@ func (w *parts) openState() (err error) {
 		return err
 	}
 	w.closers = append(w.closers, w.queue.Close)
+	sealed, err := control.HasSecrets(ctx, w.store)
+	if err != nil {
+		return err
+	}
+	if w.secrets, err = secret.Open(w.dir.Path(), sealed); err != nil {
+		return err
+	}
 	if w.logs, err = logs.Open(w.dir.Logs(), logs.Config{Bytes: int64(w.cfg.Logs.Bytes)}); err != nil {
 		return err
 	}
@@ -176,7 +185,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 			Packed: int64(w.cfg.Limits.Upload), Bytes: int64(w.cfg.Limits.Unpacked), Entries: w.cfg.Limits.Files,
 		}},
 		Logs: w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
-		Forget: w.forget(builds), ForgetNamespace: w.forgetNamespace,
+		Secrets: w.secrets, Forget: w.forget(builds), ForgetNamespace: w.forgetNamespace,
 		Artifacts: w.dir.Artifacts(), CollectArtifacts: w.dir.CollectArtifacts, Binary: binary,
 		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
 		Version: s.p.Version, URL: url, Domain: w.cfg.Domain,
@@ -211,7 +220,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 	if err := w.makeAsync(s.p.Version); err != nil {
 		return err
 	}
-	metrics, err := w.observe.Handler(observe.Sources{Loads: loads{w.pool}, Queues: queues{w.async}, Numbers: logNumbers(w.logs)}, w.part("metrics"))
+	metrics, err := w.observe.Handler(observe.Sources{Loads: loads{w.pool}, Queues: rows{w.async}, Numbers: logNumbers(w.logs)}, w.part("metrics"))
 	if err != nil {
 		return err
 	}

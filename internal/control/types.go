@@ -102,4 +102,5 @@ type Runtime struct {
 type BackupInfo struct {
 	Bytes                            int64
 	Namespaces, Functions, Revisions int
+	Secrets                          int
 }

@@ -22,6 +22,7 @@ type Control interface {
 	Deployer
 	Observer
 	Namespaces
+	Secrets
 	System
 }
 
@@ -84,6 +85,18 @@ type Namespaces interface {
 	// DeleteNamespace removes an empty one; fn.Conflict if it has functions
 	// or is the default namespace.
 	DeleteNamespace(ctx context.Context, name string) error
+}
+
+// Secrets manages what functions may know and nobody may read back.
+type Secrets interface {
+	// Secrets lists those of a namespace, in name order.
+	Secrets(ctx context.Context, namespace string) ([]fn.Secret, error)
+	// CreateSecret makes one; fn.Conflict if it exists, fn.TooLarge.
+	CreateSecret(ctx context.Context, namespace, name string, value []byte) error
+	// UpdateSecret gives one another value; fn.NotFound, fn.TooLarge.
+	UpdateSecret(ctx context.Context, namespace, name string, value []byte) error
+	// RemoveSecret deletes one; fn.NotFound.
+	RemoveSecret(ctx context.Context, namespace, name string) error
 }
 
 // System is about the server as a whole.

@@ -22,6 +22,7 @@ type param struct{ name, doc string }
 const (
 	inNamespace = "/v1/namespaces/{namespace}"
 	oneFunction = inNamespace + "/functions/{name}"
+	oneSecret   = inNamespace + "/secrets/{secret}"
 )
 
 // routes is the whole API. {namespace} and {name} are checked before the
@@ -45,6 +46,11 @@ func routes() []route {
 		{http.MethodGet, "/v1/namespaces", auth.Read, "List the namespaces", serveJSON(listNamespaces), nil},
 		{http.MethodPost, "/v1/namespaces", auth.Admin, "Make a namespace", serveJSON(createNamespace).answers(http.StatusCreated), nil},
 		{http.MethodDelete, inNamespace, auth.Admin, "Remove an empty namespace", serveJSON(deleteNamespace), nil},
+
+		{http.MethodGet, inNamespace + "/secrets", auth.Read, "List the secrets of a namespace, without their values", serveJSON(listSecrets), nil},
+		{http.MethodPost, inNamespace + "/secrets", auth.Write, "Make a secret", serveJSON(createSecret), nil},
+		{http.MethodPut, oneSecret, auth.Write, "Give a secret another value", serveJSON(updateSecret), nil},
+		{http.MethodDelete, oneSecret, auth.Write, "Remove a secret", serveJSON(removeSecret), nil},
 
 		{http.MethodPost, "/v1/sources", auth.Write, "Upload a source archive (tar.gz)", upload(acceptSource).answers(http.StatusCreated), nil},
 		{http.MethodGet, "/v1/sources/{digest}", auth.Write, "Is this source here already?", serveJSON(findSource), nil},
