@@ -7,6 +7,10 @@
 // through Handler; package pool supplies what is true only at the moment of
 // reading (calls in flight, instances) through Source.
 //
+// The counters are exported under names of our own and, if Config.Names is
+// given, once more under those of OpenFaaS. How often a function was called
+// outlives the server in a file (SaveCalls).
+//
 // It is not for what functions print (see package logs), nor for the server's
 // own log. Record takes a fraction of a microsecond, locks nothing that other
 // calls wait for, and allocates nothing once a function is known.
