@@ -32,7 +32,7 @@ import (
 	"rouse.dev/rouse/internal/logs"
 	"rouse.dev/rouse/internal/observe"
 	"rouse.dev/rouse/internal/pool"
-	pebblequeue "rouse.dev/rouse/internal/queue/pebble"
+	queues "rouse.dev/rouse/internal/queue/pebble"
 	"rouse.dev/rouse/internal/route"
 	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store/pebble"
@@ -53,8 +53,8 @@ type parts struct {
 	log     *slog.Logger
 	dir     *datadir.Dir
 	store   *pebble.Store
-	queue   *pebblequeue.Queue
 	secrets *secret.Keys
+	queue   *queues.Queue
 	logs    *logs.Store
 	observe *observe.Observer
 	engine  *process.Engine
@@ -121,10 +121,6 @@ func (w *parts) openState(ctx context.Context) (err error) {
 		return err
 	}
 	w.closers = append(w.closers, w.store.Close)
-	if w.queue, err = pebblequeue.Open(filepath.Join(w.dir.Path(), "queue"), pebblequeue.Config{Log: w.part("queue")}); err != nil {
-		return err
-	}
-	w.closers = append(w.closers, w.queue.Close)
 	sealed, err := control.HasSecrets(ctx, w.store)
 	if err != nil {
 		return err
@@ -132,6 +128,10 @@ func (w *parts) openState(ctx context.Context) (err error) {
 	if w.secrets, err = secret.Open(w.dir.Path(), sealed); err != nil {
 		return err
 	}
+	if w.queue, err = queues.Open(w.dir.Queue(), queues.Config{Log: w.part("queue")}); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.queue.Close)
 	if w.logs, err = logs.Open(w.dir.Logs(), logs.Config{Bytes: int64(w.cfg.Logs.Bytes)}); err != nil {
 		return err
 	}

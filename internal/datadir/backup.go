@@ -22,7 +22,8 @@ import (
 
 // Backup writes a copy of the folder's state to w while its server runs: the
 // objects of the store as of one moment, and the artifacts. Passwords, logs,
-// sources and running instances are not in it.
+// sources, running instances and what is queued are not in it: a call that was
+// queued then and done since would be done again.
 //
 // Artifacts are not collected meanwhile (see CollectArtifacts), so those that
 // the objects name are there. After an error what w has is refused by Restore.

@@ -16,6 +16,7 @@ const (
 	lockFile   = "lock"
 
 	storeDir     = "store"
+	queueDir     = "queue"
 	artifactsDir = "artifacts"
 	logsDir      = "logs"
 	sourcesDir   = "sources"
@@ -24,7 +25,7 @@ const (
 )
 
 // subfolders are made by Open, all with mode 0700.
-var subfolders = [...]string{storeDir, artifactsDir, logsDir, sourcesDir, runDir, tmpDir}
+var subfolders = [...]string{storeDir, queueDir, artifactsDir, logsDir, sourcesDir, runDir, tmpDir}
 
 // Dir is an open data folder. Its methods may be called from several goroutines.
 type Dir struct {
@@ -195,6 +196,9 @@ func (d *Dir) Path() string { return d.path }
 
 // Store is where the store adapter keeps its files.
 func (d *Dir) Store() string { return filepath.Join(d.path, storeDir) }
+
+// Queue is where the queue adapter keeps its files. A backup leaves them out.
+func (d *Dir) Queue() string { return filepath.Join(d.path, queueDir) }
 
 // Artifacts is where builds go: each in a folder or file of its own, named by
 // digest, that appears by rename and never changes. Names that begin with a dot

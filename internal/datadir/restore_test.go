@@ -138,7 +138,7 @@ func TestAGoodCraftedArchiveIsTaken(t *testing.T) {
 	if err := Restore(t.Context(), bytes.NewReader(archive), path, memoryConfig()); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"artifacts", "format", "logs", "run", "sources", "store", "tmp"}
+	want := []string{"artifacts", "format", "logs", "queue", "run", "sources", "store", "tmp"}
 	if got := names(t, path); !slices.Equal(got, want) {
 		t.Errorf("the folder holds %v, want %v", got, want)
 	}

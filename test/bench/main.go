@@ -1,5 +1,5 @@
 // Command bench measures a built rouse beside its peers in one run: the bare
-// function, nginx as a proxy, the bare interpreters.
+// function, nginx as a proxy, the bare interpreters, an embedded NATS server.
 //
 // Every comparison alternates between the sides, so that a machine that
 // changes its speed does so for both, and prints medians with their ratios.
@@ -30,7 +30,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "alternations of each comparison")
 	flag.DurationVar(&o.period, "period", 3*time.Second, "load in each alternation")
 	flag.IntVar(&o.colds, "colds", 50, "cold starts of each kind")
-	flag.StringVar(&o.only, "only", "warm,cold,many", "parts to run")
+	flag.StringVar(&o.only, "only", "warm,cold,many,queue", "parts to run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, o)
@@ -50,6 +50,25 @@ func run(ctx context.Context, o options) error {
 	if os.Geteuid() != 0 {
 		fmt.Println("note: not root, so without the full sandbox; the figures are not those of a real installation")
 	}
+	if err := onHost(ctx, dir, o); err != nil {
+		return err
+	}
+	if o.wants("queue") {
+		if err := queued(ctx, dir, o); err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
+	}
+	return nil
+}
+
+// wants reports whether a part is to be run.
+func (o options) wants(part string) bool { return strings.Contains(","+o.only+",", ","+part+",") }
+
+// onHost runs the parts that need a server.
+func onHost(ctx context.Context, dir string, o options) error {
+	if !o.wants("warm") && !o.wants("cold") && !o.wants("many") {
+		return nil
+	}
 	h, err := newHost(ctx, o.rouse, dir)
 	if err != nil {
 		return err
@@ -59,7 +78,7 @@ func run(ctx context.Context, o options) error {
 		name string
 		run  func(context.Context, *host, options) error
 	}{{"warm", warm}, {"cold", cold}, {"many", many}} {
-		if !strings.Contains(","+o.only+",", ","+part.name+",") {
+		if !o.wants(part.name) {
 			continue
 		}
 		if err := part.run(ctx, h, o); err != nil {

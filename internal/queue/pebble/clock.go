@@ -9,6 +9,17 @@ import (
 // never is later than everything that will happen.
 const never = math.MaxInt64
 
+// nanos are the nanoseconds of t since 1970, within what 64 bits hold.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.Year() < 1970:
+		return 0
+	case t.Year() > 2261:
+		return never - 1
+	}
+	return t.UnixNano()
+}
+
 // item is something that happens at a time: a lease that passes, a stream in
 // which a message becomes due.
 type item interface {

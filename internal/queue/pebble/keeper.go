@@ -236,9 +236,8 @@ func (q *Queue) stageRemove(b *pebble.Batch, stream string, seqs []uint64) (n in
 		if !ok {
 			continue
 		}
-		if space == spaceBuried { // the record was written once, where it lies now
-			err = b.SingleDelete(seqKey(space, stream, seq), nil)
-			r.again = false
+		if space == spaceBuried {
+			r.again = false // it was written once where it lies now
 		}
 		if err = q.erase(b, space, stream, seq, r); err != nil {
 			return 0, nil, fn.Errorf(fn.Internal, "building a batch: %w", err)

@@ -62,7 +62,7 @@ func (q *Queue) pick(name string, most int, d time.Duration) ([]*lease, error) {
 		if l == nil {
 			break
 		}
-		l.until = now.Add(d).UnixNano()
+		l.until = nanos(now.Add(d))
 		q.setLocked(l)
 		out = append(out, l)
 	}

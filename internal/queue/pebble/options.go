@@ -19,7 +19,7 @@ func options(c Config, fs vfs.FS) *pebble.Options {
 		FormatMajorVersion:          diskFormat,
 		CacheSize:                   c.Cache,
 		MemTableSize:                c.MemTable,
-		MemTableStopWritesThreshold: 8,
+		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                128,
 		LBaseMaxBytes:               16 << 20,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 1 },

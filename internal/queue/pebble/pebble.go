@@ -37,8 +37,8 @@ type Config struct {
 	Log      *slog.Logger // default: discard
 	MaxBytes int64        // of heads and bodies held, default 8 GiB; more is fn.Exhausted
 	MaxBody  int          // bytes of one body, default 16 MiB
-	Cache    int64        // bytes of blocks, default 4 MiB
-	MemTable uint64       // bytes a write buffer may grow to, default 4 MiB; there are up to eight while the disk is slow
+	Cache    int64        // bytes of blocks and write buffers together, default 32 MiB; taken as needed
+	MemTable uint64       // bytes a write buffer may grow to, default 8 MiB; there are up to four while the disk is slow
 	Reserve  uint64       // messages are refused when the disk has fewer free bytes, default 64 MiB; outcomes below a quarter of it
 	Ballast  int64        // bytes of a file that is given up when the disk is full, default 8 MiB; negative: none
 	FS       vfs.FS       // default: the disk
@@ -58,10 +58,10 @@ func (c Config) withDefaults() Config {
 		c.MaxBody = 16 << 20
 	}
 	if c.Cache == 0 {
-		c.Cache = 4 << 20
+		c.Cache = 32 << 20
 	}
 	if c.MemTable == 0 {
-		c.MemTable = 4 << 20
+		c.MemTable = 8 << 20
 	}
 	if c.Reserve == 0 {
 		c.Reserve = 64 << 20

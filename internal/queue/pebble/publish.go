@@ -101,7 +101,7 @@ func (q *Queue) put(b *pebble.Batch, m queue.Message, payload []byte) (arrival, 
 		return arrival{}, err
 	}
 	r := record{published: q.newest, due: q.newest, head: len(m.Head), body: len(m.Body), id: m.ID}
-	if due := m.Due.UnixNano(); !m.Due.IsZero() && due > r.due {
+	if due := nanos(m.Due); due > r.due {
 		r.due, r.timed = due, true
 	}
 	e := entry{r.due, q.seq}

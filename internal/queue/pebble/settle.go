@@ -60,7 +60,7 @@ func (q *Queue) claim(outcomes []queue.Outcome) ([]*lease, error) {
 			l.settling = true
 			q.clock.remove(l)
 		} else {
-			l.until = o.At.UnixNano()
+			l.until = nanos(o.At)
 			q.setLocked(l)
 		}
 	}
@@ -111,10 +111,7 @@ func (q *Queue) stageOutcome(b *pebble.Batch, l *lease, o queue.Outcome, now int
 	after.reason = queue.CutReason(o.Reason)
 	switch o.Action {
 	case queue.Retry:
-		after.timed, after.due = true, now
-		if !o.At.IsZero() {
-			after.due = max(now, o.At.UnixNano())
-		}
+		after.timed, after.due = true, max(now, nanos(o.At))
 		err = q.rewrite(b, spaceRecord, o.Stream, o.Seq, before, after)
 	case queue.Bury:
 		after.timed, after.due = false, now

@@ -172,11 +172,7 @@ func (q *Queue) passLocked(l *lease) {
 	if l.settling {
 		return
 	}
-	s := l.s
-	if s.passed == nil {
-		s.passed = make(map[uint64]int)
-	}
-	s.passed[l.entry.seq] = l.passed + 1
+	l.passed++
 	q.releaseLocked(l)
 }
 
@@ -184,6 +180,12 @@ func (q *Queue) passLocked(l *lease) {
 func (q *Queue) releaseLocked(l *lease) {
 	s := l.s
 	s.drop(l)
+	if l.passed > 0 {
+		if s.passed == nil {
+			s.passed = make(map[uint64]int)
+		}
+		s.passed[l.entry.seq] = l.passed
+	}
 	if l.timed {
 		s.timed.add(l.entry)
 	} else {

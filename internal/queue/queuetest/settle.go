@@ -51,7 +51,7 @@ func retried(r *rig) {
 func buried(r *rig) {
 	r.publish(withID("a", "x", "1"))
 	r.settle(bury(r.one("a", "1"), "it is broken"))
-	r.pass(1000 * time.Hour)
+	r.pass(24 * time.Hour)
 	r.none("a")
 	got := r.list("a", queue.Buried)
 	if len(got) != 1 || got[0].Reason != "it is broken" || got[0].ID != "x" || got[0].Attempt != 1 || got[0].State != queue.Buried {
