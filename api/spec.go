@@ -6,8 +6,9 @@ type Spec struct {
 	Runtime string            `json:"runtime"`           // name of a runtime, see Runtime
 	Handler string            `json:"handler,omitempty"` // entry file or program, relative to the source
 	Command []string          `json:"command,omitempty"` // for programs that listen on $PORT; overrides the runtime's
-	Mode    string            `json:"mode,omitempty"`    // "handler", "server" or "fork"
+	Mode    string            `json:"mode,omitempty"`    // "handler", "server", "fork", "watchdog" or "classic"
 	Env     map[string]string `json:"env,omitempty"`
+	Image   string            `json:"image,omitempty"`   // reference it was deployed by, "" if by none
 	Secrets []string          `json:"secrets,omitempty"` // names; each is the file /var/rouse/secrets/NAME in the function
 	Limits  Limits            `json:"limits,omitzero"`
 	Scale   Scale             `json:"scale,omitzero"`

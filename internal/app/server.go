@@ -20,6 +20,7 @@ import (
 	"rouse.dev/rouse/internal/build/runtimes"
 	"rouse.dev/rouse/internal/build/source"
 	"rouse.dev/rouse/internal/build/steps"
+	"rouse.dev/rouse/internal/bundles"
 	"rouse.dev/rouse/internal/cli"
 	"rouse.dev/rouse/internal/conf"
 	"rouse.dev/rouse/internal/control"
@@ -59,8 +60,10 @@ type parts struct {
 	observe *observe.Observer
 	engine  *process.Engine
 	pool    *pool.Pool
+	bundles *bundles.Set
 	routes  *route.Table
 	control *control.Controller
+	faas    *openfaas.API
 	gateway *gateway.Server
 	async   *async.Engine
 	timer   *timer.Timer
@@ -179,12 +182,16 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
+	if w.bundles, err = bundles.Load(); err != nil {
+		return err
+	}
 	w.control = control.New(control.Config{
 		Store: w.store, Routes: routes, Pool: w.pool, Builder: builds, Builds: builds, Runtimes: set,
 		Sources: control.Sources{Dir: w.dir.Sources(), Tmp: w.dir.Tmp(), Limits: source.Limits{
 			Packed: int64(w.cfg.Limits.Upload), Bytes: int64(w.cfg.Limits.Unpacked), Entries: w.cfg.Limits.Files,
 		}},
-		Logs: w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
+		Images: []control.Resolver{brought{w.bundles}},
+		Logs:   w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
 		Secrets: w.secrets, Forget: w.forget(builds), ForgetNamespace: w.forgetNamespace,
 		Artifacts: w.dir.Artifacts(), CollectArtifacts: w.dir.CollectArtifacts, Binary: binary,
 		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
@@ -225,10 +232,15 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		return err
 	}
 	who := auth.NewChecker(accounts, time.Now)
+	w.faas = w.newOpenFaaS(who, metrics)
 	handler := native.New(native.Config{
 		Control: w.control, Calls: w.async, Identify: who.Identify, Log: w.part("api"),
 		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
 	})
+	front, err := w.withBundles(doors(w.faas, handler))
+	if err != nil {
+		return err
+	}
 	trusted, err := prefixes("gateway.trustedProxies", w.cfg.Gateway.TrustedProxies)
 	if err != nil {
 		return err
@@ -238,7 +250,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		Calls: w.async, Identify: who.Identify, Log: w.part("async"), MaxBody: int64(w.cfg.Async.MaxBody), Trusted: trusted, Product: product,
 	})
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: calls.Route(handler), Log: w.part("gateway"),
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: calls.Route(front), Log: w.part("gateway"),
 		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: product,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,

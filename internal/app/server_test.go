@@ -19,7 +19,15 @@ import (
 	"rouse.dev/rouse/internal/fn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the program of the tests be what servers give to sandboxes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "watchdog" {
+		os.Exit(Main(context.Background(), Process{
+			Args: os.Args, Version: "v0-test", Lookup: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		}))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // newServer is a server whose log goes to a file, shown if the test fails.
 func newServer(t *testing.T) server {
@@ -44,6 +52,7 @@ func config(t *testing.T) conf.Config {
 	cfg := conf.Default(filepath.Join(t.TempDir(), "data"))
 	cfg.Listen = "127.0.0.1:0"
 	cfg.Engine.Spares = 0
+	cfg.OpenFaaS.MetricsListen = "127.0.0.1:0"
 	cfg.Pool.DrainGrace = 5 * time.Second
 	return cfg
 }
@@ -146,6 +155,8 @@ func TestServerThatCannotStartSaysWhyAndLeavesNothing(t *testing.T) {
 		"no address":        {func(c *conf.Config) { c.Listen = "nowhere" }, fn.Unavailable, false},
 		"log level":         {func(c *conf.Config) { c.Log.Level = "loud" }, fn.Invalid, false},
 		"not a data folder": {func(c *conf.Config) { c.Data = full }, fn.Invalid, true},
+		"builder secret":    {func(c *conf.Config) { c.OpenFaaS.BuilderSecret = filepath.Join(full, "nowhere") }, fn.Invalid, true},
+		"a short secret":    {func(c *conf.Config) { c.OpenFaaS.BuilderSecret = filepath.Join(full, "letter.txt") }, fn.Invalid, true},
 		"engine subnet":     {func(c *conf.Config) { c.Engine.Subnet = "here" }, fn.Invalid, true},
 		"engine denied":     {func(c *conf.Config) { c.Engine.Denied = []string{"10.0.0.0/8", "there"} }, fn.Invalid, true},
 	} {

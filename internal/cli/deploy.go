@@ -25,7 +25,7 @@ answers. If anything fails the revision before it serves on. Settings come from
 ` + manifest.FileName + ` in the folder; without one the name is the folder's and the runtime is
 found by its files. Files that fit a pattern in .rouseignore (else .gitignore)
 are left out.`,
-		Example: "  rouse deploy hello\n  rouse deploy -f rouse.yaml\n  rouse deploy . --name hello-test -e MODE=test",
+		Example: "  rouse deploy hello\n  rouse deploy -f rouse.yaml\n  rouse deploy . --name hello-test -e MODE=test\n  rouse deploy --image functions/alpine:latest --name count -e fprocess=\"wc -l\"",
 		RunE: c.onServer(func(cmd *cobra.Command, cl *client.Client, args []string) error {
 			if err := s.take(args); err != nil {
 				return err
@@ -34,6 +34,7 @@ are left out.`,
 		}),
 	}
 	s.flags(cmd)
+	cmd.Flags().StringVar(&s.image, "image", "", "deploy what this reference stands for, in the place of a folder; see rouse image")
 	c.namespaceFlag(cmd, &s.namespace)
 	return cmd
 }
@@ -87,6 +88,10 @@ func (c *cli) deployAll(ctx context.Context, cl *client.Client, s selection) err
 // deployOne packs, uploads and deploys one function.
 func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t target) (api.Function, error) {
 	v.header(t)
+	if t.req.Image != "" {
+		f, err := cl.Deploy(ctx, t.ref, t.req, v.event)
+		return f, untold(err, &v.shown)
+	}
 	archive, err := pack.Folder(t.dir)
 	if err != nil {
 		return api.Function{}, err

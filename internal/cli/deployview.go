@@ -55,7 +55,11 @@ func untold(err error, shown *shownLines) error {
 func (v *deployView) header(t target) {
 	v.Begin(t.name())
 	if !v.quiet {
-		v.Print(v.look.bold.Render(t.name()) + v.look.faint.Render(fmt.Sprintf("  %s from %s", t.req.Spec.Runtime, t.source)))
+		what := t.req.Spec.Runtime + " from " + t.source
+		if t.req.Image != "" {
+			what = t.source
+		}
+		v.Print(v.look.bold.Render(t.name()) + v.look.faint.Render("  "+what))
 	}
 }
 

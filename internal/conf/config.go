@@ -26,6 +26,7 @@ type Config struct {
 	Calls    Calls    `yaml:"calls"`
 	Metrics  Metrics  `yaml:"metrics"`
 	Async    Async    `yaml:"async"`
+	OpenFaaS OpenFaaS `yaml:"openfaas"`
 
 	// origin tells where each field that is not at its default came from:
 	// path → "file", "environment" or "flag". Never changed after Load.
@@ -131,9 +132,17 @@ type Calls struct {
 	Records int `yaml:"records" doc:"newest calls kept in memory, over all functions"`
 }
 
-// Metrics is about what GET /metrics serves.
+// Metrics is about counters in the format Prometheus reads.
 type Metrics struct {
 	OpenFaaS bool `yaml:"openfaas" doc:"serve the metrics under the names OpenFaaS has for them, too"`
+	Public   bool `yaml:"public" doc:"/metrics on the API's port needs no account, as OpenFaaS has it; the names of all functions are in it"`
+}
+
+// OpenFaaS is about what only users of OpenFaaS look for.
+type OpenFaaS struct {
+	MetricsListen   string `yaml:"metricsListen" doc:"address and port of a second listener with /metrics and /healthz, without an account, where Prometheus expects OpenFaaS's gateway; off is none"`
+	BuilderSecret   string `yaml:"builderSecret" doc:"file with the payload secret that requests to the Function Builder API, POST /build, are signed with; empty is no such API"`
+	BuilderInFlight int    `yaml:"builderInFlight" doc:"builds of that API at one time; further ones are refused"`
 }
 
 // Default returns the configuration of a server that is told nothing, whose
@@ -176,5 +185,7 @@ func Default(data string) Config {
 		Logs:  Logs{Bytes: 4 << 20},
 		Calls: Calls{Records: 10_000}, Metrics: Metrics{OpenFaaS: true},
 		Async: defaultAsync(),
+
+		OpenFaaS: OpenFaaS{MetricsListen: "127.0.0.1:8082", BuilderInFlight: 4},
 	}
 }

@@ -38,6 +38,7 @@ type Config struct {
 	Builds   *build.Recorder // what the last builds printed; may be nil
 	Runtimes *runtimes.Set
 	Sources  Sources
+	Images   []Resolver // asked in this order for references the store does not know
 	Logs     *logs.Store
 	Archive  Archive
 	Secrets  *secret.Keys
@@ -156,7 +157,7 @@ func (c *Controller) beginExisting(ctx context.Context, ref fn.Ref) (f fn.Functi
 }
 
 func (c *Controller) ensureDefaultNamespace(ctx context.Context) error {
-	_, err := c.CreateNamespace(ctx, fn.DefaultNamespace, nil)
+	_, err := c.CreateNamespace(ctx, fn.DefaultNamespace, nil, nil)
 	if fn.KindOf(err) == fn.Conflict {
 		return nil
 	}

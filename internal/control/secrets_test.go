@@ -74,7 +74,7 @@ func TestSecretsAreMadeChangedListedAndRemoved(t *testing.T) {
 	r, ctx := newRig(t), t.Context()
 	r.put("b", "two")
 	r.put("a.key", "one")
-	if _, err := r.CreateNamespace(ctx, "team", nil); err != nil {
+	if _, err := r.CreateNamespace(ctx, "team", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.CreateSecret(ctx, "team", "b", []byte("other")); err != nil {
@@ -126,7 +126,7 @@ func TestSecretsThatCannotBe(t *testing.T) {
 
 func TestANamespaceWithSecretsIsNotDeleted(t *testing.T) {
 	r, ctx := newRig(t), t.Context()
-	if _, err := r.CreateNamespace(ctx, "team", nil); err != nil {
+	if _, err := r.CreateNamespace(ctx, "team", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.CreateSecret(ctx, "team", "a", nil); err != nil {

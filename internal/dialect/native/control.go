@@ -22,6 +22,7 @@ type Control interface {
 	Deployer
 	Observer
 	Namespaces
+	Images
 	Secrets
 	System
 }
@@ -81,10 +82,24 @@ type Namespaces interface {
 	// Namespaces lists all, in name order.
 	Namespaces(ctx context.Context) ([]fn.Namespace, error)
 	// CreateNamespace makes one; fn.Conflict if it exists.
-	CreateNamespace(ctx context.Context, name string, labels map[string]string) (fn.Namespace, error)
+	CreateNamespace(ctx context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error)
+	// UpdateNamespace replaces labels and annotations; fn.NotFound if there
+	// is none.
+	UpdateNamespace(ctx context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error)
 	// DeleteNamespace removes an empty one; fn.Conflict if it has functions
 	// or is the default namespace.
 	DeleteNamespace(ctx context.Context, name string) error
+}
+
+// Images says what references of images stand for.
+type Images interface {
+	// SetImage makes a reference stand for something else; fn.NotFound if
+	// the source or revision is not there.
+	SetImage(ctx context.Context, req control.ImageRequest) (fn.Image, error)
+	// Images lists what was set, in order of reference.
+	Images(ctx context.Context) ([]fn.Image, error)
+	// RemoveImage forgets one; fn.NotFound if it was not set.
+	RemoveImage(ctx context.Context, reference string) error
 }
 
 // Secrets manages what functions may know and nobody may read back.

@@ -164,11 +164,11 @@ func TestAllMistakesOfADeployAreToldAtOnce(t *testing.T) {
 		want []string
 	}{
 		"shape": {`{"spec":{"runtime":1,"limits":{"memory":5},"sclae":{}},"source":null,"env":{}}`, []string{
-			"env: is not a known field: there are annotations, artifact, labels, revision, source, spec",
+			"env: is not a known field: there are annotations, artifact, image, labels, revision, source, spec",
 			"source: must be text",
 			"spec.limits.memory: must be text",
 			"spec.runtime: must be text",
-			"spec.sclae: is not a known field: there are command, env, handler, limits, mode, network, runtime, scale, secrets",
+			"spec.sclae: is not a known field: there are command, env, handler, image, limits, mode, network, runtime, scale, secrets",
 		}},
 		"values": {`{"spec":{"runtime":"py thon","limits":{"memory":"0","cpu":"-1","tmp":"1Xi","timeout":"60"},"scale":{"max":-1}},"source":"x"}`, []string{
 			"limits.memory: must be more than 0, got 0",
@@ -188,7 +188,7 @@ func TestAllMistakesOfADeployAreToldAtOnce(t *testing.T) {
 			}
 		})
 	}
-	if e := s.fails(t, "PUT", one, `{"spec":{"runtime":"python"}}`, 400); e.Message != "source: give exactly one of source, artifact and revision: what is to run" {
+	if e := s.fails(t, "PUT", one, `{"spec":{"runtime":"python"}}`, 400); e.Message != "source: give exactly one of source, artifact, revision and image: what is to run" {
 		t.Errorf("one mistake reads %q", e.Message)
 	}
 	s.fails(t, "GET", one, "", 404) // nothing was made
@@ -214,6 +214,9 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/v1/namespaces", "[]", 400, "the body: must be an object"},
 		{"POST", "/v1/namespaces", `{"name":"a","created":"2026-01-01T00:00:00Z"}`, 400, "created: is set by the server"},
 		{"POST", "/v1/namespaces", `{"name":"a","created":5}`, 400, "created: must be a time, such as 2026-01-31T12:00:00Z"},
+		{"POST", "/v1/namespaces", `{"name":"openfaas-fn"}`, 400, `namespace: "openfaas-fn" is another name of namespace default: choose another one`},
+		{"PUT", "/v1/namespaces/default", `{"name":"a"}`, 400, "name: must be that of the path: a namespace keeps its name"},
+		{"PUT", "/v1/namespaces/nothing", `{"labels":{}}`, 404, "there is no namespace nothing"},
 		{"POST", "/v1/namespaces", `{"name":"default"}`, 409, "namespace default exists already"},
 		{"POST", "/v1/namespaces/default/functions/f/scale", `{"replicas":1.5}`, 400, "replicas: must be a whole number"},
 		{"POST", "/v1/namespaces/default/functions/f/scale", `{"replicas":-1}`, 400, "replicas: must be between 0 and 1000, or null for the autoscaler"},

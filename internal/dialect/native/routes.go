@@ -45,7 +45,13 @@ func routes() []route {
 
 		{http.MethodGet, "/v1/namespaces", auth.Read, "List the namespaces", serveJSON(listNamespaces), nil},
 		{http.MethodPost, "/v1/namespaces", auth.Admin, "Make a namespace", serveJSON(createNamespace).answers(http.StatusCreated), nil},
+		{http.MethodPut, inNamespace, auth.Admin, "Replace the labels and annotations of a namespace", serveJSON(updateNamespace), nil},
 		{http.MethodDelete, inNamespace, auth.Admin, "Remove an empty namespace", serveJSON(deleteNamespace), nil},
+
+		{http.MethodGet, "/v1/images", auth.Read, "List what references of images stand for", serveJSON(listImages), nil},
+		{http.MethodPut, "/v1/images", auth.Admin, "Make a reference stand for a source or a function", serveJSON(setImage), nil},
+		{http.MethodDelete, "/v1/images", auth.Admin, "Forget what a reference stands for", serveJSON(removeImage),
+			[]param{{"reference", "the reference to forget"}}},
 
 		{http.MethodGet, inNamespace + "/secrets", auth.Read, "List the secrets of a namespace, without their values", serveJSON(listSecrets), nil},
 		{http.MethodPost, inNamespace + "/secrets", auth.Write, "Make a secret", serveJSON(createSecret), nil},

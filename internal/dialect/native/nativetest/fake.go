@@ -35,8 +35,9 @@ type Fake struct {
 	base       string     // what functions' URLs begin with
 	namespaces map[string]fn.Namespace
 	functions  map[fn.Ref]*function
-	sources    map[string]bool   // digest → accepted
-	builds     map[fn.Ref]string // what the last build printed
+	images     map[string]fn.Image // by reference in full
+	sources    map[string]bool     // digest → accepted
+	builds     map[fn.Ref]string   // what the last build printed
 	secrets    map[string]heldSecret
 	grown      chan struct{} // closed and made again when a log grows or a function goes
 }
@@ -55,7 +56,7 @@ func NewFake() *Fake {
 	return &Fake{
 		base:       "http://127.0.0.1:8080",
 		namespaces: map[string]fn.Namespace{fn.DefaultNamespace: {Name: fn.DefaultNamespace, Created: Epoch}},
-		functions:  map[fn.Ref]*function{}, sources: map[string]bool{}, builds: map[fn.Ref]string{}, secrets: map[string]heldSecret{}, grown: make(chan struct{}),
+		functions:  map[fn.Ref]*function{}, images: map[string]fn.Image{}, sources: map[string]bool{}, builds: map[fn.Ref]string{}, secrets: map[string]heldSecret{}, grown: make(chan struct{}),
 	}
 }
 
@@ -236,14 +237,27 @@ func (f *Fake) Namespaces(context.Context) ([]fn.Namespace, error) {
 }
 
 // CreateNamespace implements native.Namespaces.
-func (f *Fake) CreateNamespace(_ context.Context, name string, labels map[string]string) (fn.Namespace, error) {
+func (f *Fake) CreateNamespace(_ context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.namespaces[name]; ok {
 		return fn.Namespace{}, fn.Errorf(fn.Conflict, "namespace %s exists already", name)
 	}
-	f.namespaces[name] = fn.Namespace{Name: name, Labels: labels, Created: Epoch}
+	f.namespaces[name] = fn.Namespace{Name: name, Labels: labels, Annotations: annotations, Created: Epoch}
 	return f.namespaces[name], nil
+}
+
+// UpdateNamespace implements native.Namespaces.
+func (f *Fake) UpdateNamespace(_ context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ns, ok := f.namespaces[name]
+	if !ok {
+		return ns, fn.Errorf(fn.NotFound, "there is no namespace %s", name)
+	}
+	ns.Labels, ns.Annotations = labels, annotations
+	f.namespaces[name] = ns
+	return ns, nil
 }
 
 // DeleteNamespace implements native.Namespaces.
