@@ -31,8 +31,8 @@ test: setup ## unit, conformance and power-cut tests, race detector on, then the
 	$(MAKE) --no-print-directory e2e
 
 .PHONY: e2e
-e2e: setup build ## the real binary on the real kernel: bursts, load, crashes, escapes
-	ROUSE_BIN=$(CURDIR)/bin/rouse $(GO) test -count=1 -timeout 30m -v ./test/e2e
+e2e: setup build ## the real binary on the real kernel: bursts, load, crashes, escapes (LONG=1: longer runs)
+	ROUSE_BIN=$(CURDIR)/bin/rouse ROUSE_ASYNC_CALLS=$(if $(LONG),100000,10000) $(GO) test -count=1 -timeout 30m -v ./test/e2e
 
 .PHONY: check
 check: ## format, vet, fix, architecture, module files

@@ -6,7 +6,8 @@ package api
 type Error struct {
 	// Kind classifies the error by what the caller can do about it: "invalid",
 	// "unauthenticated", "denied", "not-found", "conflict", "too-large",
-	// "exhausted", "unavailable", "failed", "timeout", "canceled", "internal".
+	// "exhausted", "no-room", "unavailable", "failed", "timeout", "canceled",
+	// "internal".
 	Kind    string `json:"kind"`
 	Message string `json:"message"`          // one sentence
 	Hint    string `json:"hint,omitempty"`   // what to do next, one sentence

@@ -48,6 +48,8 @@ func kindOf(status int) string {
 		return "too-large"
 	case http.StatusTooManyRequests:
 		return "exhausted"
+	case http.StatusInsufficientStorage:
+		return "no-room"
 	case http.StatusBadGateway, http.StatusServiceUnavailable:
 		return "unavailable"
 	case http.StatusGatewayTimeout:

@@ -30,6 +30,8 @@ func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
 	outer, stopOuter := context.WithCancelCause(ctx)
 	defer stopOuter(nil)
 	outside.Go(func() { errs.add(w.control.Run(outer)) })
+	outside.Go(func() { errs.add(w.async.Run(outer)) }) // ends its calls by itself, in the same time as the gateway
+	outside.Go(func() { errs.add(w.timer.Run(outer)) })
 	outside.Go(func() {
 		errs.add(w.gateway.Serve(inner, ln))
 		stopOuter(errNotServing) // a listener that broke ends the server

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"rouse.dev/rouse/api"
+	"rouse.dev/rouse/internal/async"
 	"rouse.dev/rouse/internal/auth"
 	"rouse.dev/rouse/internal/build"
 	"rouse.dev/rouse/internal/build/runtimes"
@@ -37,6 +37,7 @@ import (
 	"rouse.dev/rouse/internal/route"
 	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store/pebble"
+	"rouse.dev/rouse/internal/timer"
 	"rouse.dev/rouse/templates"
 )
 
@@ -49,6 +50,7 @@ func serverOf(p Process) server { return server{p} }
 // undoes what making them took, in reverse.
 type parts struct {
 	cfg     conf.Config
+	addr    net.Addr // where the server listens
 	log     *slog.Logger
 	dir     *datadir.Dir
 	store   *pebble.Store
@@ -63,6 +65,8 @@ type parts struct {
 	control *control.Controller
 	faas    *openfaas.API
 	gateway *gateway.Server
+	async   *async.Engine
+	timer   *timer.Timer
 	fresh   string // password made by this start
 	closers []func() error
 }
@@ -76,7 +80,7 @@ func (s server) Up(ctx context.Context, cfg conf.Config, ready func(cli.Ready)) 
 		return fn.WithHint(fn.Errorf(fn.Unavailable, "listening on %s: %w", cfg.Listen, err),
 			"stop what uses that address, or choose another with --listen")
 	}
-	w := &parts{cfg: cfg}
+	w := &parts{cfg: cfg, addr: ln.Addr()}
 	defer func() { err = errors.Join(err, w.close()) }()
 	w.closers = append(w.closers, func() error { _ = ln.Close(); return nil }) // closed before, as a rule
 	url := "http://" + reachable(ln.Addr())
@@ -167,6 +171,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 	launcher := &control.Launcher{}
 	w.pool = pool.New(pool.Config{
 		Engine: w.engine, Source: launcher, Logs: w.logs, Observer: w.observe, Log: w.part("pool"),
+		Pending:      func(ref fn.Ref) int { return w.async.Pending(ref) },
 		StartsAtOnce: w.cfg.Pool.StartsAtOnce, Tick: w.cfg.Pool.ReapInterval,
 	})
 	builds, err := newBuilder(w, set, s.p.Lookup)
@@ -187,7 +192,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 		}},
 		Images: []control.Resolver{brought{w.bundles}},
 		Logs:   w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
-		Secrets: w.secrets, Forget: w.forget(builds),
+		Secrets: w.secrets, Forget: w.forget(builds), ForgetNamespace: w.forgetNamespace,
 		Artifacts: w.dir.Artifacts(), CollectArtifacts: w.dir.CollectArtifacts, Binary: binary,
 		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
 		Version: s.p.Version, URL: url, Domain: w.cfg.Domain,
@@ -200,10 +205,16 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 func (w *parts) forget(builds *build.Recorder) func(fn.Ref) {
 	return func(ref fn.Ref) {
 		w.observe.Forget(ref)
+		w.async.Forget(ref)
 		if err := builds.Forget(ref); err != nil {
 			w.log.Warn("a removed function leaves its build's output", "function", ref.String(), "error", err)
 		}
 	}
+}
+
+// forgetNamespace drops what waits for the functions of a removed namespace.
+func (w *parts) forgetNamespace(ctx context.Context, name string) error {
+	return w.async.ForgetNamespace(ctx, name)
 }
 
 // wireAPI makes what answers requests.
@@ -213,31 +224,34 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		return err
 	}
 	w.fresh = accounts.Fresh()
-	metrics, err := w.observe.Handler(observe.Sources{Loads: loads{w.pool}, Numbers: logNumbers(w.logs)}, w.part("metrics"))
+	if err := w.makeAsync(s.p.Version); err != nil {
+		return err
+	}
+	metrics, err := w.observe.Handler(observe.Sources{Loads: loads{w.pool}, Queues: rows{w.async}, Numbers: logNumbers(w.logs)}, w.part("metrics"))
 	if err != nil {
 		return err
 	}
 	who := auth.NewChecker(accounts, time.Now)
 	w.faas = w.newOpenFaaS(who, metrics)
 	handler := native.New(native.Config{
-		Control: w.control, Identify: who.Identify, Log: w.part("api"),
+		Control: w.control, Calls: w.async, Identify: who.Identify, Log: w.part("api"),
 		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
 	})
 	front, err := w.withBundles(doors(w.faas, handler))
 	if err != nil {
 		return err
 	}
-	var trusted []netip.Prefix
-	for _, text := range w.cfg.Gateway.TrustedProxies {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return fn.Errorf(fn.Invalid, "gateway.trustedProxies: %w", err)
-		}
-		trusted = append(trusted, p)
+	trusted, err := prefixes("gateway.trustedProxies", w.cfg.Gateway.TrustedProxies)
+	if err != nil {
+		return err
 	}
+	product := "rouse/" + s.p.Version
+	calls := openfaas.NewAsync(openfaas.AsyncConfig{
+		Calls: w.async, Identify: who.Identify, Log: w.part("async"), MaxBody: int64(w.cfg.Async.MaxBody), Trusted: trusted, Product: product,
+	})
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: front, Log: w.part("gateway"),
-		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: "rouse/" + s.p.Version,
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: calls.Route(front), Log: w.part("gateway"),
+		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: product,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,
 	})

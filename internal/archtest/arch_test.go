@@ -66,7 +66,7 @@ var layers = [][]string{
 	{"api", "internal/fn", "internal/wire", "internal/memnet", "internal/archtest", "internal/contract"},
 	{"client", "internal/route", "internal/scale", "internal/conf", "internal/auth", "internal/secret", "internal/manifest", "internal/watchdog", "internal/bundles", "templates"},
 	{"internal/engine", "internal/store", "internal/queue", "internal/logs", "internal/observe", "internal/datadir"},
-	{"internal/build", "internal/pool"},
+	{"internal/build", "internal/pool", "internal/async", "internal/timer"},
 	{"internal/control", "internal/gateway"},
 	{"internal/dialect", "internal/cli"},
 	{"internal/app"},

@@ -72,7 +72,7 @@ func (c *cli) addCommands(root *cobra.Command) {
 		commands []*cobra.Command
 	}{
 		{"Write and deploy", []*cobra.Command{c.newCommand(), c.deployCommand(), c.devCommand(), c.storeCommand()}},
-		{"Use", []*cobra.Command{c.invokeCommand(), c.listCommand(), c.describeCommand(), c.logsCommand()}},
+		{"Use", []*cobra.Command{c.invokeCommand(), c.listCommand(), c.describeCommand(), c.logsCommand(), c.queueCommand(), c.cancelCommand()}},
 		{"Change", []*cobra.Command{c.scaleCommand(), c.rollbackCommand(), c.revisionsCommand(), c.removeCommand(), c.secretCommand()}},
 		{"Server", []*cobra.Command{
 			c.upCommand(), c.doctorCommand(), c.runtimesCommand(), c.namespaceCommand(), c.imageCommand(), c.configCommand(),

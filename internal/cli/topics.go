@@ -24,6 +24,7 @@ func exitCodesTopic() *cobra.Command {
 		{fn.Conflict, "it exists already, or changed meanwhile"},
 		{fn.TooLarge, "over a size limit"},
 		{fn.Exhausted, "a limit or a queue is full; later it may work"},
+		{fn.NoRoom, "the server's disk, or a queue on it, is full; nothing was accepted"},
 		{fn.Unavailable, "the server or the function cannot be reached or started"},
 		{fn.Failed, "the function was reached and answered with an error"},
 		{fn.Timeout, "the deadline passed"},

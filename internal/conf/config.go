@@ -25,6 +25,7 @@ type Config struct {
 	Logs     Logs     `yaml:"logs"`
 	Calls    Calls    `yaml:"calls"`
 	Metrics  Metrics  `yaml:"metrics"`
+	Async    Async    `yaml:"async"`
 	OpenFaaS OpenFaaS `yaml:"openfaas"`
 
 	// origin tells where each field that is not at its default came from:
@@ -183,6 +184,7 @@ func Default(data string) Config {
 		},
 		Logs:  Logs{Bytes: 4 << 20},
 		Calls: Calls{Records: 10_000}, Metrics: Metrics{OpenFaaS: true},
+		Async: defaultAsync(),
 
 		OpenFaaS: OpenFaaS{MetricsListen: "127.0.0.1:8082", BuilderInFlight: 4},
 	}

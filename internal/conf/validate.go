@@ -44,6 +44,7 @@ func (c *Config) validate(ms *fn.Mistakes) {
 	sizeWithin(ms, "build.memory", c.Build.Memory, 64<<20, 1<<40)
 	sizeWithin(ms, "logs.bytes", c.Logs.Bytes, 64<<10, 1<<40)
 	within(ms, "calls.records", c.Calls.Records, 0, 10_000_000)
+	c.validateAsync(ms)
 }
 
 func (c *Config) validateGateway(ms *fn.Mistakes) {

@@ -44,7 +44,10 @@ type Config struct {
 	Secrets  *secret.Keys
 	Engine   engine.Reporter // may be nil
 	Forget   func(fn.Ref)    // told of removed functions; may be nil
-	Log      *slog.Logger
+	// ForgetNamespace is told of removed namespaces: the next one of that name
+	// may be somebody else's. May be nil.
+	ForgetNamespace func(ctx context.Context, name string) error
+	Log             *slog.Logger
 
 	Artifacts        string                          // folder of unpacked artifacts, one each digest
 	CollectArtifacts func(remove func() error) error // calls remove while no backup copies artifacts

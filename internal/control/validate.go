@@ -4,8 +4,10 @@ import (
 	"errors"
 	"regexp"
 
+	"rouse.dev/rouse/internal/async"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/store"
+	"rouse.dev/rouse/internal/timer"
 )
 
 // ValidateFunction checks a function as it is stored: every mistake at once.
@@ -14,6 +16,7 @@ func ValidateFunction(f fn.Function) error {
 		fn.ValidateRef(f.Ref),
 		fn.ValidateLabels("labels", f.Labels),
 		fn.ValidateLabels("annotations", f.Annotations),
+		validateTriggers(f.Annotations),
 		fn.ValidateSpec(f.Spec),
 		fn.ValidateTraffic(f.Traffic, f.Latest),
 	}
@@ -21,6 +24,12 @@ func ValidateFunction(f fn.Function) error {
 		errs = append(errs, validateReplicas(*f.Replicas, f.Spec.Scale.Max))
 	}
 	return errors.Join(errs...)
+}
+
+// validateTriggers checks the annotations that say when and how a function is
+// called without a caller who waits.
+func validateTriggers(annotations map[string]string) error {
+	return errors.Join(async.Validate(annotations), timer.Validate(annotations))
 }
 
 func validateReplicas(n, most int) error {

@@ -22,6 +22,7 @@ const (
 	Conflict        Kind = "conflict"        // the object changed, or exists already
 	TooLarge        Kind = "too-large"       // over a size limit
 	Exhausted       Kind = "exhausted"       // a limit or queue is full; later may work
+	NoRoom          Kind = "no-room"         // the disk, or what is kept on it for later, is full: nothing was accepted
 	Unavailable     Kind = "unavailable"     // the function cannot be started or reached now
 	Failed          Kind = "failed"          // the function was reached and broke the call
 	Timeout         Kind = "timeout"         // the deadline passed
@@ -41,6 +42,7 @@ var kinds = map[Kind]struct{ status, exit int }{
 	Conflict:        {http.StatusConflict, 5},
 	TooLarge:        {http.StatusRequestEntityTooLarge, 6},
 	Exhausted:       {http.StatusTooManyRequests, 7},
+	NoRoom:          {http.StatusInsufficientStorage, 12},
 	Unavailable:     {http.StatusServiceUnavailable, 8},
 	Failed:          {http.StatusBadGateway, 9},
 	Timeout:         {http.StatusGatewayTimeout, 10},

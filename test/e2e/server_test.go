@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -98,12 +99,7 @@ func (s *syncBuffer) String() string {
 // it leaves nothing behind, when the test ends.
 func start(t *testing.T) *server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, data: filepath.Join(shortTemp(t), "data"), listen: l.Addr().String()}
-	l.Close()
+	s := &server{t: t, data: filepath.Join(shortTemp(t), "data"), listen: freeAddress(t)}
 	s.url = "http://" + s.listen
 	s.run()
 	t.Cleanup(func() {
@@ -111,6 +107,21 @@ func start(t *testing.T) *server {
 		s.mustLeaveNothing()
 	})
 	return s
+}
+
+// freeAddress is one nobody listens at. Its port is below those the kernel gives
+// to clients, so that nobody takes it while a killed server is away.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
+		if err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 // shortTemp is a temporary folder with a short name: socket paths are limited.
@@ -128,7 +139,8 @@ func shortTemp(t *testing.T) string {
 func (s *server) run() {
 	s.t.Helper()
 	s.out = &syncBuffer{}
-	s.cmd = exec.Command(binary, "up", "--listen", s.listen, "--data", s.data, "--set", "build.cache="+caches)
+	s.cmd = exec.Command(binary, "up", "--listen", s.listen, "--data", s.data, "--set", "build.cache="+caches,
+		"--set", "async.callbackNetworks=127.0.0.0/8")
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

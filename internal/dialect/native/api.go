@@ -18,9 +18,10 @@ import (
 //go:embed openapi.json
 var openAPI []byte // made by the tests from the route table and the api types
 
-// Config is what New needs. Control, Identify and Log are required.
+// Config is what New needs. Control, Calls, Identify and Log are required.
 type Config struct {
 	Control  Control
+	Calls    Calls
 	Identify func(*http.Request) (auth.Identity, error) // auth.Checker.Identify
 	Log      *slog.Logger
 	Metrics  http.Handler  // answers GET /metrics; nil: not found

@@ -29,6 +29,7 @@ const CallID = "019c1000-0000-7000-8000-000000000001"
 type Server struct {
 	*httptest.Server
 	*Fake
+	Queue    *Queue // its asynchronous calls
 	Dir      string // data folder with the password files
 	Password string // of user admin
 }
@@ -52,10 +53,10 @@ func StartOn(l net.Listener, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Fake: NewFake(), Dir: dir, Password: password}
+	s := &Server{Fake: NewFake(), Queue: &Queue{}, Dir: dir, Password: password}
 	mux := http.NewServeMux()
 	mux.Handle("/", native.New(native.Config{
-		Control: s.Fake, Identify: auth.NewChecker(accounts, nil).Identify, Log: slog.New(slog.DiscardHandler),
+		Control: s.Fake, Calls: s.Queue, Identify: auth.NewChecker(accounts, nil).Identify, Log: slog.New(slog.DiscardHandler),
 		Metrics:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "rouse_up 1") }),
 		Settings: []api.Setting{{Name: "listen", Value: "127.0.0.1:8080", Default: "127.0.0.1:8080", Source: "default", Env: "ROUSE_LISTEN", Doc: "address"}},
 		Upload:   8 << 20,
