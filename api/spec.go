@@ -6,7 +6,7 @@ type Spec struct {
 	Runtime string            `json:"runtime"`           // name of a runtime, see Runtime
 	Handler string            `json:"handler,omitempty"` // entry file or program, relative to the source
 	Command []string          `json:"command,omitempty"` // for programs that listen on $PORT; overrides the runtime's
-	Mode    string            `json:"mode,omitempty"`    // "handler", "server" or "fork"
+	Mode    string            `json:"mode,omitempty"`    // "handler", "server", "fork", "watchdog" or "classic"
 	Env     map[string]string `json:"env,omitempty"`
 	Limits  Limits            `json:"limits,omitzero"`
 	Scale   Scale             `json:"scale,omitzero"`

@@ -67,6 +67,11 @@ const (
 	ModeHandler Mode = "handler" // a handler called by the runtime's shim
 	ModeServer  Mode = "server"  // any program that listens on $PORT
 	ModeFork    Mode = "fork"    // one process a request, stdin → stdout
+	// ModeWatchdog and ModeClassic are the contracts of OpenFaaS's two
+	// watchdogs: variables of the environment (fprocess, mode, …) say what is
+	// run and how it is spoken to.
+	ModeWatchdog Mode = "watchdog" // of-watchdog
+	ModeClassic  Mode = "classic"  // classic watchdog
 )
 
 // Policy holds the limits and the scaling of a function. A zero field means the default

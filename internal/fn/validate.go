@@ -124,9 +124,9 @@ func ValidateSpec(s Spec) error {
 		validatePath(&ms, "handler", s.Handler)
 	}
 	switch s.Mode {
-	case "", ModeHandler, ModeServer, ModeFork:
+	case "", ModeHandler, ModeServer, ModeFork, ModeWatchdog, ModeClassic:
 	default:
-		ms.Add("mode", "%s is not one of handler, server, fork", quote(string(s.Mode)))
+		ms.Add("mode", "%s is not one of handler, server, fork, watchdog, classic", quote(string(s.Mode)))
 	}
 	validateCommand(&ms, s.Command)
 	validateEnv(&ms, s.Env)

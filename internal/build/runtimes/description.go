@@ -32,6 +32,7 @@ type Runtime struct {
 	Detect     []string       `yaml:"detect"`     // files whose presence means this runtime
 	Executable bool           `yaml:"executable"` // the entry file must be executable
 	Path       []string       `yaml:"path"`       // host folders searched for programs before the usual ones
+	Dockerfile string         `yaml:"dockerfile"` // file of the source whose ENV lines are the program's environment, below that of the mode; "": none
 	Requires   []Requirement  `yaml:"requires"`
 	Modes      []ModeSpec     `yaml:"modes"`    // the first is the default
 	Artifact   string         `yaml:"artifact"` // "source": the built source folder; "output": only what steps write to {{out}}
@@ -53,6 +54,7 @@ type ModeSpec struct {
 	Listen  fn.Listen         `yaml:"listen"`
 	Command []string          `yaml:"command"` // the first word is a host program's name or a path as in the sandbox
 	Env     map[string]string `yaml:"env"`
+	From    string            `yaml:"from"` // this mode is the default if the Dockerfile takes its watchdog from an image with this in its name
 }
 
 // Var is a placeholder's value, taken from a file of the source.
@@ -68,6 +70,7 @@ type Var struct {
 type File struct {
 	From   string    `yaml:"from"`
 	To     string    `yaml:"to"`
+	When   []string  `yaml:"when"`   // only if one of these files is in the source; empty: always
 	Unless []string  `yaml:"unless"` // not if one of these files is in the source
 	Modes  []fn.Mode `yaml:"modes"`  // only in these; empty: in all
 }
@@ -125,6 +128,9 @@ func (r *Runtime) check() error {
 	for i, m := range r.Modes {
 		checkMode(&ms, fmt.Sprintf("modes[%d]", i), m)
 	}
+	if r.Dockerfile != "" && !local(r.Dockerfile) {
+		ms.Add("dockerfile", "must be a path inside the source")
+	}
 	for name, v := range r.Vars {
 		checkPattern(&ms, "vars."+name, v.File, v.Text, 1)
 	}
@@ -152,15 +158,15 @@ func (r *Runtime) check() error {
 
 func checkMode(ms *fn.Mistakes, at string, m ModeSpec) {
 	switch m.Mode {
-	case fn.ModeHandler, fn.ModeServer, fn.ModeFork:
+	case fn.ModeHandler, fn.ModeServer, fn.ModeFork, fn.ModeWatchdog, fn.ModeClassic:
 	default:
-		ms.Add(at+".mode", "must be handler, server or fork, got %q", m.Mode)
+		ms.Add(at+".mode", "must be handler, server, fork, watchdog or classic, got %q", m.Mode)
 	}
 	if m.Listen != fn.ListenSocket && m.Listen != fn.ListenPort {
 		ms.Add(at+".listen", "must be socket or port, got %q", m.Listen)
 	}
-	if m.Mode == fn.ModeFork && m.Listen != fn.ListenSocket {
-		ms.Add(at+".listen", "must be socket in mode fork")
+	if m.Mode != fn.ModeHandler && m.Mode != fn.ModeServer && m.Listen != fn.ListenSocket {
+		ms.Add(at+".listen", "must be socket in mode %s", m.Mode)
 	}
 	if len(m.Command) == 0 || m.Command[0] == "" {
 		ms.Add(at+".command", "is needed")

@@ -3,12 +3,12 @@ package runtimes
 import (
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
+	"rouse.dev/rouse/internal/build/dockerfile"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -49,7 +49,11 @@ func (s *Set) Resolve(spec fn.Spec, source fs.FS) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{Runtime: r}
-	mode, err := p.chooseMode(spec)
+	img, err := r.image(source)
+	if err != nil {
+		return Plan{}, err
+	}
+	mode, err := p.chooseMode(spec, img)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -63,6 +67,7 @@ func (s *Set) Resolve(spec fn.Spec, source fs.FS) (Plan, error) {
 		note(&ms, err)
 	}
 	note(&ms, s.program(&p, mode, spec, source))
+	p.Program.Env = environment(mode.Env, img)
 	p.selectWork(source)
 	if err := ms.Err(); err != nil {
 		return Plan{}, err
@@ -71,10 +76,13 @@ func (s *Set) Resolve(spec fn.Spec, source fs.FS) (Plan, error) {
 }
 
 // chooseMode settles the mode.
-func (p *Plan) chooseMode(spec fn.Spec) (ModeSpec, error) {
+func (p *Plan) chooseMode(spec fn.Spec, img dockerfile.Image) (ModeSpec, error) {
 	want := spec.Mode
 	if want == "" && len(spec.Command) > 0 {
 		want = fn.ModeServer
+	}
+	if want == "" {
+		want = p.Runtime.modeOf(img)
 	}
 	m, ok := p.Runtime.mode(want)
 	if !ok {
@@ -84,8 +92,12 @@ func (p *Plan) chooseMode(spec fn.Spec) (ModeSpec, error) {
 		}
 		return m, fn.Mistake{Field: "mode", Reason: fmt.Sprintf("runtime %s has %s, not %s", p.Runtime.Name, strings.Join(have, ", "), want)}
 	}
-	if m.Mode == fn.ModeHandler && len(spec.Command) > 0 {
+	switch {
+	case len(spec.Command) == 0:
+	case m.Mode == fn.ModeHandler:
 		return m, fn.Mistake{Field: "command", Reason: "a handler is called by the runtime's own program: leave it out, or choose mode server or fork"}
+	case m.Mode == fn.ModeWatchdog || m.Mode == fn.ModeClassic:
+		return m, fn.Mistake{Field: "command", Reason: "a watchdog runs what the variable fprocess says: leave the command out"}
 	}
 	p.Mode = m.Mode
 	return m, nil
@@ -93,7 +105,7 @@ func (p *Plan) chooseMode(spec fn.Spec) (ModeSpec, error) {
 
 // chooseHandler settles the entry file.
 func (p *Plan) chooseHandler(spec fn.Spec, source fs.FS) error {
-	if len(spec.Command) > 0 && spec.Handler == "" {
+	if spec.Handler == "" && (len(spec.Command) > 0 || len(p.Runtime.Handler) == 0) {
 		return nil
 	}
 	handler := path.Clean(spec.Handler)
@@ -160,7 +172,7 @@ func (s *Set) program(p *Plan, mode ModeSpec, spec fn.Spec, source fs.FS) error 
 	if mode.Mode == fn.ModeFork {
 		words = append(slices.Clone(Watchdog), words...)
 	}
-	p.Program = fn.Program{Command: words, Env: maps.Clone(mode.Env), Dir: Root, Listen: mode.Listen, Contract: "http"}
+	p.Program = fn.Program{Command: words, Dir: Root, Listen: mode.Listen, Contract: "http"}
 	return nil
 }
 
@@ -198,7 +210,7 @@ func (s *Set) locate(p *Plan, word string, source fs.FS) (string, error) {
 // selectWork keeps the files and steps whose conditions hold.
 func (p *Plan) selectWork(source fs.FS) {
 	for _, f := range p.Runtime.Files {
-		if p.inMode(f.Modes) && (len(f.Unless) == 0 || !anyExists(source, f.Unless)) {
+		if p.inMode(f.Modes) && (len(f.When) == 0 || anyExists(source, f.When)) && !anyExists(source, f.Unless) {
 			p.Files = append(p.Files, f)
 		}
 	}

@@ -50,8 +50,8 @@ func files(names ...string) fstest.MapFS {
 	return m
 }
 
-func TestBuiltinRuntimesAreSix(t *testing.T) {
-	if diff := cmp.Diff([]string{"bash", "exec", "go", "node", "python", "ruby"}, builtin(t).Names()); diff != "" {
+func TestBuiltinRuntimesAreSeven(t *testing.T) {
+	if diff := cmp.Diff([]string{"bash", "exec", "go", "node", "openfaas", "python", "ruby"}, builtin(t).Names()); diff != "" {
 		t.Error(diff)
 	}
 }
