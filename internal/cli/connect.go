@@ -51,14 +51,17 @@ func (c *cli) connect() (*client.Client, error) {
 	return cl, nil
 }
 
-// serverURL is where the user's server is: --url, ROUSE_URL, else where one
-// with the configuration found here would listen.
+// serverURL is where the user's server is: --url, ROUSE_URL, what a stack file
+// says, else where one with the configuration found here would listen.
 func (c *cli) serverURL() string {
 	if c.url != "" {
 		return c.url
 	}
 	if u := c.env(envURL); u != "" {
 		return u
+	}
+	if c.gateway != "" {
+		return c.gateway
 	}
 	listen := "127.0.0.1:8080"
 	if cfg, err := c.config(nil); err == nil {

@@ -15,6 +15,7 @@ import (
 type deployView struct {
 	*progress
 	quiet bool       // show nothing but the sign of life
+	name  string     // put before every line, where several deploys go on at once; else ""
 	shown shownLines // output of the build
 }
 
@@ -52,10 +53,38 @@ func untold(err error, shown *shownLines) error {
 	return err
 }
 
+// Begin, End and Print are those of progress; of several deploys at once none
+// has the sign of life for itself.
+func (v *deployView) Begin(label string) {
+	if v.name == "" {
+		v.progress.Begin(label)
+	}
+}
+
+// End is progress.End for a deploy that goes on alone.
+func (v *deployView) End() {
+	if v.name == "" {
+		v.progress.End()
+	}
+}
+
+// Print is progress.Print, with the name of the function.
+func (v *deployView) Print(line string) {
+	if v.name != "" {
+		line = v.look.faint.Render(v.name+":") + " " + line
+	}
+	v.progress.Print(line)
+}
+
 func (v *deployView) header(t target) {
-	v.Begin(t.name())
+	v.headline(t.name(), fmt.Sprintf("%s from %s", t.req.Spec.Runtime, t.source))
+}
+
+// headline says what is deployed, from what.
+func (v *deployView) headline(name, from string) {
+	v.Begin(name)
 	if !v.quiet {
-		v.Print(v.look.bold.Render(t.name()) + v.look.faint.Render(fmt.Sprintf("  %s from %s", t.req.Spec.Runtime, t.source)))
+		v.Print(v.look.bold.Render(name) + v.look.faint.Render("  "+from))
 	}
 }
 

@@ -71,7 +71,7 @@ func (c *cli) addCommands(root *cobra.Command) {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Write and deploy", []*cobra.Command{c.newCommand(), c.deployCommand(), c.devCommand()}},
+		{"Write and deploy", []*cobra.Command{c.newCommand(), c.deployCommand(), c.devCommand(), c.templateCommand()}},
 		{"Use", []*cobra.Command{c.invokeCommand(), c.listCommand(), c.describeCommand(), c.logsCommand()}},
 		{"Change", []*cobra.Command{c.scaleCommand(), c.rollbackCommand(), c.revisionsCommand(), c.removeCommand()}},
 		{"Server", []*cobra.Command{
@@ -88,7 +88,7 @@ func (c *cli) addCommands(root *cobra.Command) {
 	}
 	root.SetHelpCommandGroupID("Server")
 	root.SetCompletionCommandGroupID("Server")
-	root.AddCommand(exitCodesTopic(), environmentTopic())
+	root.AddCommand(exitCodesTopic(), environmentTopic(), stackTopic())
 }
 
 // env reads a variable, "" if it is not set.

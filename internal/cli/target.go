@@ -27,6 +27,9 @@ type selection struct {
 	name      string            // of a single function
 	runtime   string            // of a single function
 	env       map[string]string // added to the manifest's
+
+	labels, annotations []string // NAME=VALUE, added to the manifest's
+	stack               stackFlags
 }
 
 // flags adds those a single function may be changed by.
@@ -36,6 +39,14 @@ func (s *selection) flags(cmd *cobra.Command) {
 	f.StringVar(&s.name, "name", "", "name of the function, instead of the manifest's or the folder's")
 	f.StringVar(&s.runtime, "runtime", "", "runtime, instead of the manifest's or the one found")
 	f.StringToStringVarP(&s.env, "env", "e", nil, "variables added to the manifest's: A=b,C=d")
+}
+
+// deployFlags adds those of deploy alone.
+func (s *selection) deployFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&s.labels, "label", nil, "label added to the manifest's: NAME=VALUE")
+	f.StringArrayVar(&s.annotations, "annotation", nil, "annotation added to the manifest's: NAME=VALUE")
+	s.stack.add(cmd)
 }
 
 // target is one function to deploy.
@@ -95,6 +106,11 @@ func (c *cli) target(s selection, base string, f manifest.Function) (target, err
 	if ref.Namespace == "" {
 		ref.Namespace = fn.DefaultNamespace
 	}
+	labels, annotations, err := s.marks()
+	if err != nil {
+		return target{}, err
+	}
+	labels, annotations = join(f.Labels, labels), join(f.Annotations, annotations)
 	judged := spec
 	judged.Policy = judged.Policy.WithDefaults(fn.Default())
 	if err := errors.Join(fn.ValidateRef(fn.Ref(ref)), fn.ValidateSpec(judged)); err != nil {
@@ -103,7 +119,7 @@ func (c *cli) target(s selection, base string, f manifest.Function) (target, err
 	source := filepath.Join(base, filepath.FromSlash(f.Source))
 	return target{
 		ref: ref, dir: c.path(source), source: source,
-		req: api.DeployRequest{Spec: wireSpec(spec), Labels: f.Labels, Annotations: f.Annotations},
+		req: api.DeployRequest{Spec: wireSpec(spec), Labels: labels, Annotations: annotations},
 	}, nil
 }
 
