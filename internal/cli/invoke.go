@@ -75,6 +75,9 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 	if in.path, err = withQuery(in.path, in.query); err != nil {
 		return err
 	}
+	if in.sign.keyFile == "-" && (!in.hasData || in.data == "-" || in.data == "@-") {
+		return usage(fn.Errorf(fn.Invalid, "standard input cannot be the key and the body: give the body with -d"))
+	}
 	body, err := c.body(cmd.Context(), in)
 	if err != nil {
 		return err

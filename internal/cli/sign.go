@@ -41,7 +41,7 @@ func (c *cli) signed(s signing, header http.Header, body io.Reader) (io.Reader, 
 	if s.header == "" && s.key == "" && s.keyFile == "" {
 		return body, nil
 	}
-	key, err := c.signingKey(s, body)
+	key, err := c.signingKey(s)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (c *cli) signed(s signing, header http.Header, body io.Reader) (io.Reader, 
 	return bytes.NewReader(text), nil
 }
 
-func (c *cli) signingKey(s signing, body io.Reader) ([]byte, error) {
+func (c *cli) signingKey(s signing) ([]byte, error) {
 	switch {
 	case s.header == "" || strings.ContainsAny(s.header, " :\t\r\n"):
 		return nil, usage(fn.Errorf(fn.Invalid, "a key signs nothing without --sign and the name of a header"))
@@ -81,8 +81,6 @@ func (c *cli) signingKey(s signing, body io.Reader) ([]byte, error) {
 		}
 		defer f.Close()
 		in = f
-	} else if body == c.In {
-		return nil, usage(fn.Errorf(fn.Invalid, "standard input cannot be the body and the key"))
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxKey+1))
 	text = bytes.TrimRight(text, "\r\n")

@@ -22,10 +22,11 @@ const (
 // they go on from copy to copy.
 type Copier struct {
 	To    *os.Root
-	Files int   // files and links copied
-	Bytes int64 // in the files
+	Files int   // files and links there are for it, replaced ones counted once
+	Bytes int64 // copied
 
-	wrong fn.Mistakes
+	copied int // files and links, replaced ones too
+	wrong  fn.Mistakes
 }
 
 // Folder copies what lies in from into the folder to, which is made if it is
@@ -91,15 +92,17 @@ func (c *Copier) entry(fsys fs.FS, name, to string, kind fs.FileMode) error {
 	if kind.IsDir() {
 		return c.folder(to)
 	}
-	c.Files++
-	if c.Files > MaxFiles {
+	c.copied++
+	if c.copied > MaxFiles {
 		return fn.Errorf(fn.TooLarge, "more than %d files are to be copied", MaxFiles)
 	}
 	if kind != 0 && kind != fs.ModeSymlink {
 		c.wrong.Add(name, "is no file, folder or link")
 		return nil
 	}
-	if err := c.To.RemoveAll(to); err != nil {
+	if _, err := c.To.Lstat(to); err != nil {
+		c.Files++
+	} else if err := c.To.RemoveAll(to); err != nil {
 		return fmt.Errorf("replacing %s: %w", to, err)
 	}
 	if kind == fs.ModeSymlink {

@@ -17,6 +17,7 @@ import (
 // reader walks YAML nodes and collects what is wrong.
 type reader struct {
 	mistakes fn.Mistakes
+	at       []int // line of each mistake
 	warnings []string
 	left     int // values that may still be read
 }
@@ -51,6 +52,21 @@ func (r *reader) document(data []byte, what string) (*yaml.Node, error) {
 
 func (r *reader) add(line int, path, format string, args ...any) {
 	r.mistakes.Add(place(line, path), format, args...)
+	r.at = append(r.at, line)
+}
+
+// err returns all mistakes in the order of their lines; nil if there are none.
+func (r *reader) err() error {
+	order := make([]int, len(r.mistakes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return r.at[a] - r.at[b] })
+	var sorted fn.Mistakes
+	for _, i := range order {
+		sorted = append(sorted, r.mistakes[i])
+	}
+	return sorted.Err()
 }
 
 func (r *reader) warn(line int, path, format string, args ...any) {

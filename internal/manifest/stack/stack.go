@@ -93,7 +93,7 @@ func Parse(data []byte) (*File, error) {
 		return nil, err
 	}
 	f := r.file(root)
-	if err := r.mistakes.Err(); err != nil {
+	if err := r.err(); err != nil {
 		return nil, err
 	}
 	f.Warnings = r.warnings

@@ -92,9 +92,9 @@ func (s *substitution) variable(depth int, keep bool) {
 	case depth >= maxNested:
 		s.fail(began, "variables within variables, more than %d deep", maxNested)
 	case s.at >= len(s.in):
-		s.fail(began, "%q has no end", clip(firstLine(s.in[began:])))
+		s.fail(began, "%q has no end", clip(piece(s.in[began:])))
 	case name == "" || operator == "" && s.in[s.at] != '}':
-		s.fail(began, "%q is not a variable: there are ${NAME} and ${NAME:-default}; $${ stands for ${", clip(firstLine(s.in[began:])))
+		s.fail(began, "%q is not a variable: there are ${NAME} and ${NAME:-default}; $${ stands for ${", clip(piece(s.in[began:])))
 	case operator == "":
 		s.write(value, keep)
 		if value == "" && keep {
@@ -105,7 +105,7 @@ func (s *substitution) variable(depth int, keep bool) {
 		s.write(value, keep)
 		s.text(depth+1, keep && value == "")
 		if s.at >= len(s.in) {
-			s.fail(began, "%q has no end", clip(firstLine(s.in[began:])))
+			s.fail(began, "%q has no end", clip(piece(s.in[began:])))
 			return
 		}
 		s.at++
@@ -151,7 +151,11 @@ func (s *substitution) fail(began int, format string, args ...any) {
 
 func (s *substitution) line(at int) int { return 1 + strings.Count(s.in[:at], "\n") }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+// piece is the text up to the first end of a variable or line.
+func piece(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	if i := strings.IndexByte(s, '}'); i >= 0 {
+		return s[:i+1]
+	}
+	return s
 }

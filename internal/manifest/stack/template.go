@@ -59,7 +59,7 @@ func ParseLanguage(data []byte) (*Language, error) {
 	}
 	l.HandlerFolder = r.local(seen["handler_folder"], "handler_folder", l.HandlerFolder)
 	l.Warnings = r.warnings
-	return l, r.mistakes.Err()
+	return l, r.err()
 }
 
 // Packages returns what the named build options install, each package once.
@@ -108,7 +108,7 @@ func ParseEnvironment(data []byte) (map[string]string, error) {
 	}
 	var out map[string]string
 	r.mapping(root, "", map[string]setter{"environment": r.texts(&out)})
-	return out, r.mistakes.Err()
+	return out, r.err()
 }
 
 // StoreEntry is one template of a template store.
