@@ -97,6 +97,13 @@ func TestNamespacesAndSystem(t *testing.T) {
 	if _, err := c.CreateNamespace(ctx, "team", map[string]string{"a": "b"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.UpdateNamespace(ctx, api.Namespace{Name: "nobody"}); kind(err) != "not-found" {
+		t.Error(err)
+	}
+	ns, err := c.UpdateNamespace(ctx, api.Namespace{Name: "team", Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}})
+	if err != nil || ns.Annotations["c"] != "d" {
+		t.Errorf("%+v, %v", ns, err)
+	}
 	all, err := c.Namespaces(ctx)
 	if err != nil || len(all) != 2 || all[1].Labels["a"] != "b" {
 		t.Errorf("%+v, %v", all, err)

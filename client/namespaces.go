@@ -15,7 +15,17 @@ func (c *Client) Namespaces(ctx context.Context) ([]api.Namespace, error) {
 
 // CreateNamespace makes a namespace.
 func (c *Client) CreateNamespace(ctx context.Context, name string, labels map[string]string) (api.Namespace, error) {
-	return get[api.Namespace](ctx, c, http.MethodPost, "/v1/namespaces", api.Namespace{Name: name, Labels: labels})
+	return c.MakeNamespace(ctx, api.Namespace{Name: name, Labels: labels})
+}
+
+// MakeNamespace makes a namespace with all that one can have besides a name.
+func (c *Client) MakeNamespace(ctx context.Context, ns api.Namespace) (api.Namespace, error) {
+	return get[api.Namespace](ctx, c, http.MethodPost, "/v1/namespaces", ns)
+}
+
+// UpdateNamespace replaces the labels and annotations of ns.Name.
+func (c *Client) UpdateNamespace(ctx context.Context, ns api.Namespace) (api.Namespace, error) {
+	return get[api.Namespace](ctx, c, http.MethodPut, join("v1", "namespaces", ns.Name), ns)
 }
 
 // DeleteNamespace removes an empty namespace.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"rouse.dev/rouse/api"
@@ -11,25 +13,16 @@ func (c *cli) namespaceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "namespace",
 		Aliases: []string{"ns"},
-		Short:   "List, make and remove namespaces",
+		Short:   "List, make, change and remove namespaces",
 		Args:    cobra.NoArgs,
 		RunE:    c.onServer(c.listNamespaces),
 	}
 	list := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List namespaces", Args: cobra.NoArgs, RunE: c.onServer(c.listNamespaces)}
-	var labels map[string]string
-	create := &cobra.Command{
-		Use:   "create NAME",
-		Short: "Make a namespace",
-		Args:  cobra.ExactArgs(1),
-		RunE: c.onServer(func(cmd *cobra.Command, cl *client.Client, args []string) error {
-			ns, err := cl.CreateNamespace(cmd.Context(), args[0], labels)
-			if err != nil {
-				return err
-			}
-			return c.print(ns, func() string { return "namespace " + ns.Name + " is made\n" })
-		}),
-	}
-	create.Flags().StringToStringVarP(&labels, "labels", "l", nil, "labels: a=b,c=d")
+	create := c.writeNamespaceCommand("create", "made", (*client.Client).MakeNamespace)
+	create.Short = "Make a namespace"
+	update := c.writeNamespaceCommand("update", "updated", (*client.Client).UpdateNamespace)
+	update.Short = "Replace the labels and annotations of a namespace"
+	update.ValidArgsFunction = c.completeNamespaces
 	remove := &cobra.Command{
 		Use:               "remove NAME",
 		Aliases:           []string{"rm", "delete"},
@@ -44,7 +37,27 @@ func (c *cli) namespaceCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.AddCommand(list, create, remove)
+	cmd.AddCommand(list, create, update, remove)
+	return cmd
+}
+
+// writeNamespaceCommand is a command that sends a whole namespace.
+func (c *cli) writeNamespaceCommand(verb, done string, send func(*client.Client, context.Context, api.Namespace) (api.Namespace, error)) *cobra.Command {
+	var ns api.Namespace
+	cmd := &cobra.Command{
+		Use:  verb + " NAME",
+		Args: cobra.ExactArgs(1),
+		RunE: c.onServer(func(cmd *cobra.Command, cl *client.Client, args []string) error {
+			ns.Name = args[0]
+			got, err := send(cl, cmd.Context(), ns)
+			if err != nil {
+				return err
+			}
+			return c.print(got, func() string { return "namespace " + got.Name + " is " + done + "\n" })
+		}),
+	}
+	cmd.Flags().StringToStringVarP(&ns.Labels, "labels", "l", nil, "labels: a=b,c=d")
+	cmd.Flags().StringToStringVar(&ns.Annotations, "annotations", nil, "annotations: a=b,c=d")
 	return cmd
 }
 

@@ -32,7 +32,7 @@ func TestRestoreIntoAnEmptyServer(t *testing.T) {
 	a := newRig(t)
 	a.deploy(alpha, "one", func(d *Deploy) { d.Spec.Scale.Min = 1; d.Labels = map[string]string{"l": "v"} })
 	a.deploy(alpha, "two", func(d *Deploy) { d.Spec.Scale.Min = 1; d.Labels = map[string]string{"l": "v"} })
-	if _, err := a.CreateNamespace(t.Context(), "team", nil); err != nil {
+	if _, err := a.CreateNamespace(t.Context(), "team", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	b := newRig(t)

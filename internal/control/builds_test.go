@@ -46,7 +46,7 @@ func TestOutputOfAFirstBuildThatFailedIsThere(t *testing.T) {
 		}
 	}
 	noOutput("without the namespace")
-	if _, err := c.CreateNamespace(ctx, ref.Namespace, nil); err != nil {
+	if _, err := c.CreateNamespace(ctx, ref.Namespace, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	noOutput("before a build")
@@ -74,7 +74,7 @@ func TestOutputOfAFirstBuildThatFailedIsThere(t *testing.T) {
 	if err := c.DeleteNamespace(ctx, ref.Namespace); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.CreateNamespace(ctx, ref.Namespace, nil); err != nil {
+	if _, err := c.CreateNamespace(ctx, ref.Namespace, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	noOutput("in another namespace of the same name")
@@ -82,7 +82,7 @@ func TestOutputOfAFirstBuildThatFailedIsThere(t *testing.T) {
 
 func TestServerWithoutARecordOfBuilds(t *testing.T) {
 	c := control.New(control.Config{Store: memory.New(memory.Config{})})
-	if _, err := c.CreateNamespace(t.Context(), fn.DefaultNamespace, nil); err != nil {
+	if _, err := c.CreateNamespace(t.Context(), fn.DefaultNamespace, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.BuildOutput(t.Context(), fn.Ref{Namespace: fn.DefaultNamespace, Name: "f"}); fn.KindOf(err) != fn.NotFound {

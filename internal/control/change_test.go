@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -154,13 +156,15 @@ func TestRemoveLeavesNothing(t *testing.T) {
 
 func TestNamespaces(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.CreateNamespace(t.Context(), "team", map[string]string{"a": "b"}); err != nil {
+	if _, err := r.CreateNamespace(t.Context(), "team", map[string]string{"a": "b"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	_, err := r.CreateNamespace(t.Context(), "team", nil)
+	_, err := r.CreateNamespace(t.Context(), "team", nil, nil)
 	mentions(t, err, fn.Conflict, "team exists already")
-	_, err = r.CreateNamespace(t.Context(), "Te am", map[string]string{"x y": "z"})
+	_, err = r.CreateNamespace(t.Context(), "Te am", map[string]string{"x y": "z"}, nil)
 	mentions(t, err, fn.Invalid, "namespace", "labels")
+	_, err = r.CreateNamespace(t.Context(), fn.DefaultAlias, nil, nil)
+	mentions(t, err, fn.Invalid, "another name of namespace default")
 	ours := fn.Ref{Namespace: "team", Name: "alpha"}
 	if v := r.deploy(ours, "one", nil); v.URL != "http://127.0.0.1:8080/function/alpha.team" {
 		t.Errorf("URL %s", v.URL)
@@ -202,7 +206,7 @@ func TestNamespaceDeletedWhileAFunctionIsMadeInIt(t *testing.T) {
 	m := &meddler{Store: r.store}
 	r.cfg.Store = m
 	for range 2 {
-		if _, err := r.CreateNamespace(t.Context(), "team", nil); err != nil && fn.KindOf(err) != fn.Conflict {
+		if _, err := r.CreateNamespace(t.Context(), "team", nil, nil); err != nil && fn.KindOf(err) != fn.Conflict {
 			t.Fatal(err)
 		}
 		m.first = func() {
@@ -213,7 +217,7 @@ func TestNamespaceDeletedWhileAFunctionIsMadeInIt(t *testing.T) {
 		_, err := r.try(t.Context(), ours, "one", nil)
 		mentions(t, err, fn.NotFound, "no namespace team")
 	}
-	if _, err := r.CreateNamespace(t.Context(), "team", nil); err != nil {
+	if _, err := r.CreateNamespace(t.Context(), "team", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	m.first = func() { r.deploy(ours, "one", nil) }
@@ -298,4 +302,53 @@ func TestGate(t *testing.T) {
 			t.Error("nobody is inside, yet it is taken")
 		}
 	})
+}
+
+func TestNamespacesChangeTheirLabelsAndAnnotations(t *testing.T) {
+	r := newRig(t)
+	made, err := r.CreateNamespace(t.Context(), "team", map[string]string{"a": "b"}, map[string]string{"note": "old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fn.Namespace{Name: "team", Annotations: map[string]string{"note": "new"}, Created: made.Created}
+	if _, err := r.UpdateNamespace(t.Context(), "team", nil, want.Annotations); err != nil {
+		t.Fatal(err)
+	}
+	r.restart()
+	got, err := r.Namespace(t.Context(), "team")
+	if err != nil || got.Annotations["note"] != "new" || len(got.Labels) != 0 || !got.Created.Equal(made.Created) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err = r.UpdateNamespace(t.Context(), "team", map[string]string{"x y": "z"}, map[string]string{"v w": "z"})
+	mentions(t, err, fn.Invalid, "labels", "annotations")
+	_, err = r.UpdateNamespace(t.Context(), "nowhere", nil, nil)
+	mentions(t, err, fn.NotFound, "nowhere")
+	_, err = r.Namespace(t.Context(), fn.DefaultAlias)
+	mentions(t, err, fn.NotFound, fn.DefaultAlias)
+	if ns, err := r.Namespace(t.Context(), fn.DefaultNamespace); err != nil || ns.Name != fn.DefaultNamespace {
+		t.Errorf("%+v, %v", ns, err)
+	}
+}
+
+func TestNamespacesChangeWhileFunctionsAreMadeInThem(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.CreateNamespace(t.Context(), "team", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	var both sync.WaitGroup
+	both.Go(func() {
+		for range 20 {
+			if _, err := r.UpdateNamespace(t.Context(), "team", map[string]string{"a": "b"}, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	both.Go(func() {
+		for i := range 4 {
+			if _, err := r.try(t.Context(), fn.Ref{Namespace: "team", Name: fmt.Sprint("f", i)}, "one", nil); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	both.Wait()
 }

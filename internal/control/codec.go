@@ -12,11 +12,12 @@ import (
 const (
 	kindNamespaces = "namespaces"
 	kindFunctions  = "functions"
+	kindImages     = "images"    // name: the reference in full
 	kindRevisions  = "revisions" // namespace: the function's "namespace/name"; name: 8 digits, so that key order is number order
 )
 
 // Kinds returns every kind of object there is in a store.
-func Kinds() []string { return []string{kindNamespaces, kindFunctions, kindRevisions} }
+func Kinds() []string { return []string{kindNamespaces, kindFunctions, kindImages, kindRevisions} }
 
 func namespaceKey(name string) store.Key {
 	return store.Key{Kind: kindNamespaces, Name: name}
@@ -24,6 +25,10 @@ func namespaceKey(name string) store.Key {
 
 func functionKey(ref fn.Ref) store.Key {
 	return store.Key{Kind: kindFunctions, Namespace: ref.Namespace, Name: ref.Name}
+}
+
+func imageKey(ref fn.ImageRef) store.Key {
+	return store.Key{Kind: kindImages, Name: ref.String()}
 }
 
 func revisionKey(rev fn.RevisionRef) store.Key {
@@ -56,13 +61,20 @@ func Validate(o store.Object) error {
 		if err != nil {
 			return fn.Errorf(fn.Invalid, "%v", err)
 		}
-		return sameKey(o, namespaceKey(n.Name), fn.ValidateName("namespace", n.Name), fn.ValidateLabels("labels", n.Labels))
+		return sameKey(o, namespaceKey(n.Name), fn.ValidateNamespace(n))
 	case kindFunctions:
 		f, err := decode[fn.Function](o)
 		if err != nil {
 			return fn.Errorf(fn.Invalid, "%v", err)
 		}
 		return sameKey(o, functionKey(f.Ref), ValidateFunction(f))
+	case kindImages:
+		img, err := decode[fn.Image](o)
+		if err != nil {
+			return fn.Errorf(fn.Invalid, "%v", err)
+		}
+		ref, err := fn.ParseImage(img.Reference)
+		return sameKey(o, imageKey(ref), err, ValidateImage(img))
 	case kindRevisions:
 		r, err := decode[fn.Revision](o)
 		if err != nil {

@@ -50,7 +50,8 @@ func (c *Controller) Collect(ctx context.Context, now time.Time) error {
 	return errors.Join(err, c.cfg.CollectArtifacts(func() error { return c.removeUnused(used) }))
 }
 
-// usedArtifacts returns the folders of all artifacts that revisions name.
+// usedArtifacts returns the folders of all artifacts that revisions or images
+// name.
 func (c *Controller) usedArtifacts(ctx context.Context) (map[string]bool, error) {
 	objects, _, err := c.cfg.Store.List(ctx, store.Query{Kind: kindRevisions})
 	if err != nil {
@@ -63,6 +64,13 @@ func (c *Controller) usedArtifacts(ctx context.Context) (map[string]bool, error)
 			return nil, err
 		}
 		used[artifactName(r.Artifact.Digest)] = true
+	}
+	images, err := c.Images(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, img := range images {
+		used[treeOf(img)] = true
 	}
 	for _, s := range c.cfg.Pool.Stats(fn.Ref{}) { // of removed functions that still finish their calls
 		if len(s.Instances)+s.Starting > 0 {

@@ -36,6 +36,7 @@ type Config struct {
 	Builds   *build.Recorder // what the last builds printed; may be nil
 	Runtimes *runtimes.Set
 	Sources  Sources
+	Images   []Resolver // asked in this order for references the store does not know
 	Logs     *logs.Store
 	Archive  Archive
 	Engine   engine.Reporter // may be nil
@@ -147,7 +148,7 @@ func (c *Controller) beginExisting(ctx context.Context, ref fn.Ref) (f fn.Functi
 }
 
 func (c *Controller) ensureDefaultNamespace(ctx context.Context) error {
-	_, err := c.CreateNamespace(ctx, fn.DefaultNamespace, nil)
+	_, err := c.CreateNamespace(ctx, fn.DefaultNamespace, nil, nil)
 	if fn.KindOf(err) == fn.Conflict {
 		return nil
 	}

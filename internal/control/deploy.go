@@ -20,6 +20,17 @@ func sum256(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
 // old one serves on and nothing is stored. What is deployed already is
 // recognised by its digest and left alone.
 func (c *Controller) Deploy(ctx context.Context, d Deploy, emit func(Event)) (View, error) {
+	if d.Image != "" {
+		// What the reference stands for must be there until it is built.
+		if err := c.gate.enter(ctx); err != nil {
+			return View{}, err
+		}
+		defer c.gate.leave()
+		var err error
+		if d, err = c.expand(ctx, d); err != nil {
+			return View{}, err
+		}
+	}
 	spec, err := c.checkDeploy(ctx, d)
 	if err != nil {
 		return View{}, err
@@ -75,7 +86,7 @@ func (c *Controller) checkDeploy(ctx context.Context, d Deploy) (fn.Spec, error)
 		fn.ValidateRef(d.Ref), fn.ValidateSpec(spec),
 		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations),
 	)
-	if d.Source != "" && fn.ValidName(spec.Runtime) {
+	if d.Source+d.Image != "" && fn.ValidName(spec.Runtime) {
 		_, unknown := c.cfg.Runtimes.Get(spec.Runtime)
 		err = errors.Join(err, unknown)
 	}
@@ -93,17 +104,30 @@ func (c *Controller) artifact(ctx context.Context, d Deploy, spec fn.Spec, emit 
 		return r.Artifact, err
 	case d.Artifact != "":
 		return c.findArtifact(ctx, d)
+	case d.bundle.Artifact != nil:
+		return *d.bundle.Artifact, nil
 	}
 	began := time.Now()
-	src, err := c.cfg.Sources.Open(ctx, d.Source)
+	src, err := c.open(ctx, d)
 	if err != nil {
 		return fn.Artifact{}, err
 	}
 	defer src.Close()
 	emit(Event{Step: "unpack", Done: true, Took: time.Since(began)})
-	return c.cfg.Builder.Build(ctx, build.Request{
-		Ref: d.Ref, Spec: spec, Source: src.Dir, SourceDigest: src.Digest,
-	}, func(e build.Event) {
+	return c.build(ctx, build.Request{Ref: d.Ref, Spec: spec, Source: src.Dir, SourceDigest: src.Digest}, emit)
+}
+
+// open unpacks the source of a deploy.
+func (c *Controller) open(ctx context.Context, d Deploy) (Source, error) {
+	if d.Image != "" {
+		return c.bundleSource(d.bundle)
+	}
+	return c.cfg.Sources.Open(ctx, d.Source)
+}
+
+// build makes an artifact and tells of it as a deploy does.
+func (c *Controller) build(ctx context.Context, req build.Request, emit func(Event)) (fn.Artifact, error) {
+	return c.cfg.Builder.Build(ctx, req, func(e build.Event) {
 		step := e.Step
 		if step == "" {
 			step = "build"

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"rouse.dev/rouse/internal/fn"
@@ -26,21 +25,59 @@ func (c *Controller) Namespaces(ctx context.Context) ([]fn.Namespace, error) {
 	return all, nil
 }
 
-// CreateNamespace makes a namespace; fn.Conflict if it exists.
-func (c *Controller) CreateNamespace(ctx context.Context, name string, labels map[string]string) (fn.Namespace, error) {
-	n := fn.Namespace{Name: name, Labels: labels, Created: time.Now().UTC()}
-	if err := errors.Join(fn.ValidateName("namespace", name), fn.ValidateLabels("labels", labels)); err != nil {
-		return n, err
-	}
-	value, err := encode(n)
+// Namespace returns one namespace, or fn.NotFound.
+func (c *Controller) Namespace(ctx context.Context, name string) (fn.Namespace, error) {
+	n, _, err := c.getNamespace(ctx, name)
+	return n, err
+}
+
+// getNamespace reads a namespace and the version it has in the store.
+func (c *Controller) getNamespace(ctx context.Context, name string) (fn.Namespace, uint64, error) {
+	o, err := c.cfg.Store.Get(ctx, namespaceKey(name))
 	if err != nil {
-		return n, err
+		return fn.Namespace{}, 0, c.noNamespace(name, err)
 	}
-	_, err = c.cfg.Store.Apply(ctx, store.Change{Key: namespaceKey(name), Labels: labels, Value: value})
+	n, err := decode[fn.Namespace](o)
+	return n, o.Version, err
+}
+
+// CreateNamespace makes a namespace; fn.Conflict if it exists.
+func (c *Controller) CreateNamespace(ctx context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error) {
+	n := fn.Namespace{Name: name, Labels: labels, Annotations: annotations, Created: time.Now().UTC()}
+	err := c.putNamespace(ctx, n, 0)
 	if fn.KindOf(err) == fn.Conflict {
 		return n, fn.Errorf(fn.Conflict, "namespace %s exists already", name)
 	}
 	return n, err
+}
+
+// UpdateNamespace replaces the labels and annotations of a namespace;
+// fn.NotFound if there is none.
+func (c *Controller) UpdateNamespace(ctx context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error) {
+	for {
+		n, version, err := c.getNamespace(ctx, name)
+		if err != nil {
+			return n, err
+		}
+		n.Labels, n.Annotations = labels, annotations
+		err = c.putNamespace(ctx, n, version)
+		if fn.KindOf(err) != fn.Conflict || ctx.Err() != nil { // a function was made in it meanwhile
+			return n, err
+		}
+	}
+}
+
+// putNamespace stores a namespace that has the given version, 0 for a new one.
+func (c *Controller) putNamespace(ctx context.Context, n fn.Namespace, version uint64) error {
+	if err := fn.ValidateNamespace(n); err != nil {
+		return err
+	}
+	value, err := encode(n)
+	if err != nil {
+		return err
+	}
+	_, err = c.cfg.Store.Apply(ctx, store.Change{Key: namespaceKey(n.Name), Labels: n.Labels, Value: value, IfVersion: version})
+	return err
 }
 
 // DeleteNamespace removes an empty namespace.

@@ -36,7 +36,7 @@ func (c *Controller) Logs(ctx context.Context, ref fn.Ref, q LogQuery) iter.Seq2
 			yield(LogLine{}, err)
 			return
 		}
-		query := logs.Query{Since: q.Since, Tail: q.Tail, Follow: q.Follow, Call: q.Call}
+		query := logs.Query{Since: q.Since, Tail: q.Tail, Follow: q.Follow, Call: q.Call, Instance: q.Instance}
 		for l, err := range c.cfg.Logs.Read(ctx, ref, query) {
 			line := LogLine{
 				Time: l.Time, Stream: l.Stream, Revision: l.Revision,

@@ -175,6 +175,11 @@ func syncFolder(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // checkWhole makes sure that what the objects of a backup name is in it. Each
 // object has been checked by itself.
 func checkWhole(u Unpacked) error {
@@ -205,8 +210,13 @@ func checkWhole(u Unpacked) error {
 			if key := functionKey(r.Ref); !in[key] {
 				missing(o, key.String())
 			}
-			if info, err := os.Stat(filepath.Join(u.Artifacts, artifactName(r.Artifact.Digest))); err != nil || !info.IsDir() {
+			if !isDir(filepath.Join(u.Artifacts, artifactName(r.Artifact.Digest))) {
 				missing(o, "artifact "+r.Artifact.Digest)
+			}
+		case kindImages:
+			img, err := decode[fn.Image](o)
+			if errs = append(errs, err); !isDir(filepath.Join(u.Artifacts, treeOf(img))) {
+				missing(o, "artifact "+treeOf(img))
 			}
 		}
 	}

@@ -31,10 +31,16 @@ type Sources struct {
 type Source struct {
 	Dir    string // the tree
 	Digest string // of the tree's content
+	kept   bool   // it is somebody else's: Close leaves it
 }
 
 // Close removes the unpacked tree.
-func (s Source) Close() error { return os.RemoveAll(s.Dir) }
+func (s Source) Close() error {
+	if s.kept {
+		return nil
+	}
+	return os.RemoveAll(s.Dir)
+}
 
 const archiveSuffix = ".tar.gz"
 

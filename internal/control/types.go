@@ -37,8 +37,8 @@ type InstanceView struct {
 	Started  time.Time
 }
 
-// Deploy asks for a new revision. Exactly one of Source, Artifact and
-// Revision is set.
+// Deploy asks for a new revision. Exactly one of Source, Artifact, Revision
+// and Image is set.
 type Deploy struct {
 	fn.Ref
 	Spec        fn.Spec // zero fields mean the defaults
@@ -47,6 +47,9 @@ type Deploy struct {
 	Source      string // digest of an accepted source, to be built
 	Artifact    string // digest of an artifact that exists
 	Revision    int    // revision of this function whose artifact is used again
+	Image       string // reference of a bundle; see SetImage
+
+	bundle Bundle // what Image stands for, once that is known
 }
 
 // Event is progress of a deploy. Events of one deploy come from one goroutine
@@ -61,10 +64,11 @@ type Event struct {
 
 // LogQuery selects log lines. The zero value is everything kept.
 type LogQuery struct {
-	Follow bool      // keep yielding new lines until ctx ends
-	Since  time.Time // zero: from the oldest kept
-	Tail   int       // at most that many of the lines already there; 0: all; negative: none
-	Call   string    // only lines of that call id
+	Follow   bool      // keep yielding new lines until ctx ends
+	Since    time.Time // zero: from the oldest kept
+	Tail     int       // at most that many of the lines already there; 0: all; negative: none
+	Call     string    // only lines of that call id
+	Instance string    // only lines of that instance
 }
 
 // LogLine is one line a function printed.

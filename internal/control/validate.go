@@ -49,6 +49,32 @@ func ValidateRevision(r fn.Revision) error {
 	return errors.Join(fn.ValidateRef(r.Ref), fn.ValidateSpec(r.Spec), ms.Err())
 }
 
+// ValidateImage checks an image as it is stored.
+func ValidateImage(img fn.Image) error {
+	var ms fn.Mistakes
+	switch {
+	case (img.Tree == "") == (img.Artifact == nil):
+		ms.Add("tree", "exactly one of tree and artifact must be given")
+	case img.Artifact != nil && !digestForm.MatchString(img.Artifact.Digest):
+		ms.Add("artifact.digest", "%.80q is not a sha256 digest", img.Artifact.Digest)
+	case img.Artifact != nil && len(img.Artifact.Program.Command) == 0:
+		ms.Add("artifact.program.command", "is empty")
+	case img.Tree != "" && !digestForm.MatchString(img.Tree):
+		ms.Add("tree", "%.80q is not a sha256 digest", img.Tree)
+	}
+	spec := img.Spec
+	spec.Policy = spec.WithDefaults(fn.Default())
+	return errors.Join(ms.Err(), fn.ValidateSpec(spec))
+}
+
+// treeOf is the folder among the artifacts that an image needs.
+func treeOf(img fn.Image) string {
+	if img.Artifact != nil {
+		return artifactName(img.Artifact.Digest)
+	}
+	return artifactName(img.Tree)
+}
+
 // sameKey makes sure that an object is stored under its own name.
 func sameKey(o store.Object, want store.Key, errs ...error) error {
 	err := errors.Join(errs...)

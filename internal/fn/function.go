@@ -5,6 +5,10 @@ import "time"
 // DefaultNamespace is used wherever a namespace is left out.
 const DefaultNamespace = "default"
 
+// DefaultAlias is what OpenFaaS's clients call DefaultNamespace. No namespace
+// may have it as its own name.
+const DefaultAlias = "openfaas-fn"
+
 // Ref names a function.
 type Ref struct {
 	Namespace string `json:"namespace"`

@@ -38,6 +38,42 @@ func MakeCallID(ms uint64, hi, lo uint64) CallID {
 	return id
 }
 
+// ParseCallID reads the canonical text form of a UUID, in lower case. ok is
+// false for anything else, and for the UUID of zeros.
+func ParseCallID(text []byte) (id CallID, ok bool) {
+	if len(text) != 36 {
+		return CallID{}, false
+	}
+	n := 0
+	for i := 0; i < 36; i++ {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if text[i] != '-' {
+				return CallID{}, false
+			}
+			continue
+		}
+		hi, lo := hexValue(text[i]), hexValue(text[i+1])
+		if hi > 15 || lo > 15 {
+			return CallID{}, false
+		}
+		id[n] = hi<<4 | lo
+		n++
+		i++
+	}
+	return id, id != CallID{}
+}
+
+// hexValue is the value of a digit in lower case; 255 of anything else.
+func hexValue(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 255
+}
+
 // StartKind says what a call had to wait for.
 type StartKind uint8
 

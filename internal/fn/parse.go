@@ -13,12 +13,13 @@ var byteUnits = []struct {
 	name string
 	size int64
 }{
-	{"Ti", 1 << 40}, {"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10},
-	{"T", 1e12}, {"G", 1e9}, {"M", 1e6}, {"k", 1e3}, {"K", 1e3}, {"", 1},
+	{"Ei", 1 << 60}, {"Pi", 1 << 50}, {"Ti", 1 << 40}, {"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10},
+	{"E", 1e18}, {"P", 1e15}, {"T", 1e12}, {"G", 1e9}, {"M", 1e6}, {"k", 1e3}, {"K", 1e3}, {"", 1},
 }
 
 // ParseBytes reads a number of bytes as people write it: "128Mi", "1.5Gi",
-// "64MiB", "500M", "4096". Errors are Invalid.
+// "64MiB", "500M", "4096", "1e9": all quantities of Kubernetes that are whole
+// numbers of bytes. Errors are Invalid.
 func ParseBytes(s string) (int64, error) {
 	t := strings.TrimSpace(s)
 	if n := len(t); n > 1 && t[n-1] == 'B' {
@@ -38,8 +39,8 @@ func ParseBytes(s string) (int64, error) {
 	return 0, Errorf(Invalid, "%s is not a size: write bytes as 4096, 64Ki, 128Mi or 1Gi", quote(s))
 }
 
-// ParseCPU reads a share of processors: "500m" (thousandths), "2", "0.5".
-// It returns thousandths of a core. Errors are Invalid.
+// ParseCPU reads a share of processors: "500m" (thousandths), "2", "0.5",
+// "5e-1". It returns thousandths of a core. Errors are Invalid.
 func ParseCPU(s string) (int, error) {
 	t := strings.TrimSpace(s)
 	unit := int64(1000)
@@ -63,10 +64,11 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// scaled multiplies a decimal number of at most 18 digits without a sign or
-// exponent by unit; the product must be whole.
+// scaled multiplies a decimal number of at most 18 digits without a sign, with
+// an exponent of at most two, by unit; the product must be whole.
 func scaled(num string, unit int64) (int64, bool) {
-	if num == "" || len(num) > 20 || strings.Trim(num, "0123456789.") != "" {
+	digits, exponent, _ := strings.Cut(strings.ToLower(num), "e")
+	if digits == "" || len(digits) > 20 || strings.Trim(digits, "0123456789.") != "" || !smallExponent(exponent, num != digits) {
 		return 0, false
 	}
 	if n, err := strconv.ParseInt(num, 10, 64); err == nil && n <= math.MaxInt64/unit {
@@ -81,4 +83,11 @@ func scaled(num string, unit int64) (int64, bool) {
 		return 0, false
 	}
 	return r.Num().Int64(), true
+}
+
+// smallExponent reports whether s can follow the "e" of a number: at most two
+// digits, or big numbers would be the work of small texts.
+func smallExponent(s string, needed bool) bool {
+	s = strings.TrimLeft(s, "+-")
+	return s == "" && !needed || s != "" && len(s) <= 2 && strings.Trim(s, "0123456789") == ""
 }

@@ -82,6 +82,17 @@ func ValidateName(field, s string) error {
 		"%s is not a name: use 1 to %d of a-z, 0-9 and '-', beginning and ending with a letter or digit", quote(s), MaxName)}
 }
 
+// ValidateNamespace checks a namespace as it is made or changed: every mistake
+// at once, joined.
+func ValidateNamespace(n Namespace) error {
+	err := ValidateName("namespace", n.Name)
+	if n.Name == DefaultAlias {
+		err = Mistake{Field: "namespace", Reason: fmt.Sprintf(
+			"%q is another name of namespace %s: choose another one", DefaultAlias, DefaultNamespace)}
+	}
+	return errors.Join(err, ValidateLabels("labels", n.Labels), ValidateLabels("annotations", n.Annotations))
+}
+
 // ValidateRef checks both parts of a function's name.
 func ValidateRef(r Ref) error {
 	return errors.Join(ValidateName("namespace", r.Namespace), ValidateName("name", r.Name))
@@ -383,7 +394,9 @@ func (p Policy) WithDefaults(d Policy) Policy {
 	or(&p.Limits.Tmp, d.Limits.Tmp)
 	or(&p.Limits.Timeout, d.Limits.Timeout)
 	or(&p.Limits.Start, d.Limits.Start)
-	or(&p.Scale.Min, d.Scale.Min)
+	if p.Scale.Activation == 0 { // who says how many there are with traffic means that there may be none without
+		or(&p.Scale.Min, d.Scale.Min)
+	}
 	or(&p.Scale.Max, max(d.Scale.Max, p.Scale.Min))
 	or(&p.Scale.Concurrency, d.Scale.Concurrency)
 	or(&p.Scale.Target, d.Scale.Target)

@@ -61,10 +61,12 @@ type call struct {
 	slot     *pool.Slot
 	ex       httpcontract.Exchange
 	inv      fn.Invocation
+	label    label // what X-Call-Id says
 	buf      *[bufferSize]byte
 	isHead   bool // the method is HEAD
 	safe     bool // the method changes nothing
 	misnamed bool // the target cannot name a function
+	unusual  bool // the method is none that functions are called with
 	upgrade  bool // the request asks for another protocol
 	headed   bool // the head of the answer has left, or tried to
 
@@ -84,18 +86,19 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 // head was there. misnamed says that the target cannot name a function.
 func (x *call) begin(at int64, misnamed bool) {
 	wall := x.s.epoch.Add(time.Duration(at))
-	x.inv = fn.Invocation{
-		ID:    fn.MakeCallID(uint64(wall.UnixMilli()), rand.Uint64(), rand.Uint64()),
-		Began: wall,
-	}
+	x.inv = fn.Invocation{Began: wall}
+	x.identify(wall)
 	x.entry, x.rev, x.slot = nil, nil, nil
 	x.upgrade, x.headed, x.pumping, x.whole = false, false, false, false
-	x.isHead, x.safe, x.misnamed = false, false, misnamed
+	x.isHead, x.safe, x.unusual, x.misnamed = false, false, false, misnamed
 	switch string(x.req.Method) {
 	case "HEAD":
 		x.isHead, x.safe = true, true
-	case "GET", "OPTIONS", "TRACE":
+	case "GET", "OPTIONS":
 		x.safe = true
+	case "POST", "PUT", "PATCH", "DELETE":
+	default:
+		x.unusual = x.target.byPath // at a host of its own a function may speak WebDAV
 	}
 	x.tunnelled.Store(false)
 	x.began, x.replyN = at, 0
@@ -126,6 +129,9 @@ func (x *call) find() *fn.Failure {
 	t := &x.target
 	if x.misnamed {
 		return noName()
+	}
+	if x.unusual {
+		return badMethod(x.req.Method)
 	}
 	if x.entry = x.s.cfg.Routes.Lookup(t.namespace, t.name); x.entry == nil {
 		return noFunction(t)
@@ -194,7 +200,7 @@ func (x *call) failed(f *fn.Failure) {
 		x.inv.Status = 0
 		x.client.abort()
 	default:
-		x.inv.Status = fn.Status(f)
+		x.inv.Status = status(f)
 		x.client.refuse(x, f)
 	}
 }

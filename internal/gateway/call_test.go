@@ -115,12 +115,13 @@ func TestFieldsOfThePlatformCannotBeForged(t *testing.T) {
 		seen <- r.Header.Clone()
 		w.Header().Set("X-Rouse-Cause", "forged")
 		w.Header().Set("X-Call-Id", "forged")
+		w.Header().Set("X-Start-Time", "forged")
 		w.Header().Set("X-Own", "kept")
 	})}})
 	protocols(t, r, func(t *testing.T, c *http.Client) {
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", r.url+"/function/f", nil)
 		for _, name := range []string{
-			"X-Rouse-Admin", "X-Call-Id", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-User",
+			"X-Rouse-Admin", "X-Start-Time", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-User",
 			"Forwarded", "X-Real-Ip", "X_Forwarded_For", "X_rouse_admin", "x_call-id", "Proxy-Authorization", "Keep-Alive",
 		} {
 			req.Header[name] = []string{"forged"}
@@ -141,7 +142,7 @@ func TestFieldsOfThePlatformCannotBeForged(t *testing.T) {
 			h.Get("X-Own") != "kept" || h.Get("X-Call-Id") != res.Header.Get("X-Call-Id") {
 			t.Errorf("the function got %v", h)
 		}
-		if res.Header.Get("X-Rouse-Cause") != "" || len(res.Header["X-Call-Id"]) != 1 || res.Header.Get("X-Own") != "kept" {
+		if res.Header.Get("X-Rouse-Cause") != "" || len(res.Header["X-Call-Id"]) != 1 || len(res.Header["X-Start-Time"]) != 1 || res.Header.Get("X-Own") != "kept" {
 			t.Errorf("the client got %v", res.Header)
 		}
 	})

@@ -34,8 +34,10 @@ type Config struct {
 	API      http.Handler // what is not a call of a function; nil answers 404
 	Log      *slog.Logger
 
-	Domain  string         // functions also answer at NAME.NAMESPACE.Domain; "" means they do not
-	Trusted []netip.Prefix // proxies whose X-Forwarded-* fields are believed
+	Domain  string            // functions also answer at NAME.NAMESPACE.Domain; "" means they do not
+	Aliases map[string]string // other names of namespaces: what clients of another system call them
+	Product string            // what answers: X-Served-By; "" is "rouse"
+	Trusted []netip.Prefix    // proxies whose X-Forwarded-* fields are believed
 
 	MaxHead        int           // largest head of a request or response in bytes; default 64 KiB
 	MaxConnections int           // at once; more wait to be accepted; default 20,000
@@ -49,6 +51,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Product == "" {
+		c.Product = "rouse"
 	}
 	if c.MaxHead <= 0 {
 		c.MaxHead = 64 << 10

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,26 @@ func noName() *fn.Failure {
 		Message: "the address does not name a function",
 		Hint:    "call " + prefix + "NAME or " + prefix + "NAME.NAMESPACE; names are lower-case letters, digits and '-'",
 	}
+}
+
+// causeMethod is the cause of a call with a method that functions are not
+// called with.
+const causeMethod = "bad-method"
+
+func badMethod(method []byte) *fn.Failure {
+	return &fn.Failure{
+		Kind: fn.Invalid, Phase: fn.PhaseRoute, Cause: causeMethod,
+		Message: fmt.Sprintf("%.20q is not a method functions are called with", method),
+		Hint:    "use GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS; any other works at the function's own host name",
+	}
+}
+
+// status is the HTTP status of a failure.
+func status(f *fn.Failure) int {
+	if f.Cause == causeMethod {
+		return http.StatusMethodNotAllowed
+	}
+	return fn.Status(f)
 }
 
 func noFunction(t *target) *fn.Failure {
@@ -90,9 +111,9 @@ type refusal struct {
 	body   []byte
 }
 
-// newRefusal renders a failure. t is what the call went through so far.
-func newRefusal(id fn.CallID, f *fn.Failure, status int, t *fn.Timing) refusal {
-	text := id.String()
+// refusal renders a failure of the call.
+func (x *call) refusal(f *fn.Failure, status int) refusal {
+	text, t := string(x.label.bytes()), &x.inv.Timing
 	body, err := json.Marshal(api.ErrorBody{Error: &api.Error{
 		Kind: string(f.Kind), Message: f.Message, Hint: f.Hint, Phase: string(f.Phase), Cause: f.Cause,
 		Exit: f.Exit, Limit: f.Limit, CallID: text, Output: f.Output,
@@ -104,6 +125,9 @@ func newRefusal(id fn.CallID, f *fn.Failure, status int, t *fn.Timing) refusal {
 	r.add("Content-Type", "application/json")
 	r.add("Cache-Control", "no-store")
 	r.add("X-Call-Id", text)
+	r.add("X-Start-Time", strconv.FormatInt(x.inv.Began.UnixNano(), 10))
+	r.add("X-Served-By", x.s.cfg.Product)
+	r.add("X-OpenFaaS-Internal", "gateway") // tells the platform's answers from the function's
 	r.add("X-Rouse-Phase", string(f.Phase))
 	r.add("X-Rouse-Cause", f.Cause)
 	r.add("X-Rouse-Hint", f.Hint)

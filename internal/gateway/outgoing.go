@@ -20,7 +20,7 @@ const (
 	forwardedFor
 	forwardedHost
 	forwardedProto
-	otherReserved // X-Forwarded-anything, X-Real-Ip, X-Rouse-*, X-Call-Id
+	otherReserved // X-Forwarded-anything, X-Real-Ip, X-Rouse-*, X-Call-Id, X-Start-Time
 )
 
 func reservation(name []byte) reserved {
@@ -48,7 +48,7 @@ func reservation(name []byte) reserved {
 		return forwardedHost
 	case is("x-forwarded-proto"):
 		return forwardedProto
-	case starts("x-forwarded-"), starts("x-rouse-"), is("x-call-id"), is("x-real-ip"):
+	case starts("x-forwarded-"), starts("x-rouse-"), is(callIDField), is(startTimeField), is("x-real-ip"):
 		return otherReserved
 	}
 	return notReserved
@@ -87,9 +87,8 @@ func (x *call) appendRequest(b []byte) []byte {
 		b = wire.AppendInt(b, x.inv.Began.Add(x.entry.Timeout).UnixMilli())
 		b = append(b, "\r\n"...)
 	}
-	b = append(b, "X-Call-Id: "...)
-	b = x.inv.ID.AppendTo(b)
-	return append(b, "\r\n\r\n"...)
+	b = x.appendIdentity(b)
+	return append(b, "\r\n"...)
 }
 
 // appendFraming appends the fields that concern the one connection.

@@ -12,7 +12,7 @@ import (
 
 // refuse sends the platform's own answer.
 func (c *conn) refuse(x *call, f *fn.Failure) {
-	c.send(x, newRefusal(x.inv.ID, f, x.inv.Status, &x.inv.Timing), x.isHead)
+	c.send(x, x.refusal(f, x.inv.Status), x.isHead)
 }
 
 func (c *conn) send(x *call, r refusal, bodyless bool) {
@@ -63,5 +63,5 @@ func (c *conn) badHead(x *call, err error) {
 	c.old, c.closing, c.linger = false, true, true
 	c.head = len(c.wc.Buffered())
 	c.source.Reset(c.wc, wire.NoBody, 0)
-	c.send(x, newRefusal(x.inv.ID, f, status, &x.inv.Timing), false)
+	c.send(x, x.refusal(f, status), false)
 }

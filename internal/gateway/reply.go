@@ -132,19 +132,25 @@ func (c *conn) appendReply(b []byte, x *call, chunked bool) []byte {
 		b = append(b, "\r\n"...)
 	}
 	b = c.appendConnection(b)
-	b = append(b, "X-Call-Id: "...)
-	b = x.inv.ID.AppendTo(b)
+	b = x.appendIdentity(b)
+	if !has(r, servedByField) {
+		b = append(b, "X-Served-By: "...)
+		b = append(b, x.s.cfg.Product...)
+		b = append(b, "\r\n"...)
+	}
 	if x.inv.Kind != fn.Warm {
-		b = append(b, "\r\nX-Rouse-Start: "...)
+		b = append(b, "X-Rouse-Start: "...)
 		b = append(b, x.inv.Kind.String()...)
 		b = append(b, ';')
 		b = appendTiming(b, &x.inv.Timing)
+		b = append(b, "\r\n"...)
 	}
 	if !hasDate(r) {
-		b = append(b, "\r\nDate: "...)
+		b = append(b, "Date: "...)
 		b = append(b, x.s.date(x.replyN)...)
+		b = append(b, "\r\n"...)
 	}
-	return append(b, "\r\n\r\n"...)
+	return append(b, "\r\n"...)
 }
 
 // appendConnection says whether the connection stays open, if the client
@@ -190,10 +196,20 @@ func passes(r *wire.Response, f *wire.Field) bool {
 	return f.ID != wire.Other || !platformField(f.Name)
 }
 
-// platformField reports whether name is X-Call-Id or X-Rouse-*.
+// platformField reports whether name is X-Call-Id, X-Start-Time or X-Rouse-*.
 func platformField(name []byte) bool {
 	return len(name) > 8 && name[0]|0x20 == 'x' &&
-		(wire.HasPrefixFold(name, "x-rouse-") || wire.EqualFold(name, "x-call-id"))
+		(wire.HasPrefixFold(name, "x-rouse-") || wire.EqualFold(name, callIDField) || wire.EqualFold(name, startTimeField))
+}
+
+// has reports whether a response has a field, by its name in lower case.
+func has(r *wire.Response, name string) bool {
+	for i := range r.Fields {
+		if wire.EqualFold(r.Fields[i].Name, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func hasDate(r *wire.Response) bool {

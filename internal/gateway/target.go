@@ -15,6 +15,7 @@ const prefix = "/function/"
 type target struct {
 	namespace, name []byte
 	path            []byte // for the function: as sent, the prefix cut off; begins with '/', '?' or is empty
+	byPath          bool   // named by the path, not by the host
 }
 
 var defaultNamespace = []byte(fn.DefaultNamespace)
@@ -26,7 +27,9 @@ func (s *Server) resolve(host, path []byte) (t target, ours, bad bool) {
 	if label, ok := s.subdomain(host); ok {
 		t.path = path
 		t.name, t.namespace, ok = bytes.Cut(label, []byte{'.'})
-		return t, true, !ok || !isLabel(t.name) || !isLabel(t.namespace)
+		bad = !ok || !isLabel(t.name) || !isLabel(t.namespace)
+		t.namespace = s.canonical(t.namespace)
+		return t, true, bad
 	}
 	if len(path) < len(prefix) || string(path[:len(prefix)]) != prefix {
 		return t, false, false
@@ -40,8 +43,16 @@ func (s *Server) resolve(host, path []byte) (t target, ours, bad bool) {
 	if !dotted {
 		namespace = defaultNamespace
 	}
-	t = target{namespace: namespace, name: name, path: rest[end:]}
+	t = target{namespace: s.canonical(namespace), name: name, path: rest[end:], byPath: true}
 	return t, true, !isLabel(name) || !isLabel(namespace)
+}
+
+// canonical is the namespace that a name of one means.
+func (s *Server) canonical(namespace []byte) []byte {
+	if to, ok := s.cfg.Aliases[string(namespace)]; ok {
+		return []byte(to)
+	}
+	return namespace
 }
 
 // subdomain returns what stands before the configured domain in a Host field.

@@ -10,12 +10,14 @@ import (
 )
 
 func TestTargetsNameFunctions(t *testing.T) {
-	s := New(Config{Domain: "Fn.Example."})
+	s := New(Config{Domain: "Fn.Example.", Aliases: map[string]string{"openfaas-fn": "default"}})
 	for _, tc := range []struct{ host, path, want string }{
 		{"h", "/function/f", "default/f "},
 		{"h", "/function/f/", "default/f /"},
 		{"h", "/function/f?q", "default/f ?q"},
 		{"h", "/function/f.ns/a/../b?c", "ns/f /a/../b?c"},
+		{"h", "/function/f.openfaas-fn/x", "default/f /x"},
+		{"f.openfaas-fn.fn.example", "/x", "default/f /x"},
 		{"h", "/function/f/function/g", "default/f /function/g"},
 		{"f.ns.fn.example", "/x", "ns/f /x"},
 		{"F.NS.FN.example:80", "/function/g", "ns/f /function/g"},

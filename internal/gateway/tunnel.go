@@ -19,9 +19,9 @@ func (x *call) appendSwitch(b []byte) []byte {
 	b = appendFields(b, r)
 	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
 	b = append(b, r.Upgrade...)
-	b = append(b, "\r\nX-Call-Id: "...)
-	b = x.inv.ID.AppendTo(b)
-	return append(b, "\r\n\r\n"...)
+	b = append(b, "\r\n"...)
+	b = x.appendIdentity(b)
+	return append(b, "\r\n"...)
 }
 
 // tunnel passes a 101 response on, then bytes both ways.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -52,18 +53,36 @@ type web struct {
 // serveWeb serves a request that arrived through net/http: the same call,
 // another front end.
 func (s *Server) serveWeb(w http.ResponseWriter, r *http.Request) {
-	raw := rawTarget(r)
-	t, ours, bad := s.resolve([]byte(r.Host), []byte(raw))
+	t, ours, bad := s.resolve([]byte(r.Host), []byte(rawTarget(r)))
 	if !ours || r.Method == http.MethodConnect {
 		s.cfg.API.ServeHTTP(w, r)
 		return
 	}
+	s.callWeb(w, r, t, bad, &r.Context().Value(connKey{}).(*conn).from)
+}
+
+// Invoke serves a call of a function that comes from inside this process as
+// if it had arrived over HTTP: r.URL.Path, or r.RequestURI if set, begins with
+// /function/, r.Host is set, and r.Body may be nil. w must be able to flush.
+// What the caller says of X-Forwarded-* is believed. A response that breaks
+// off panics with http.ErrAbortHandler, as handlers do. What is not a call of
+// a function is answered with 404. Invoke does not wait for a Serve, nor
+// Shutdown for an Invoke: whoever calls it ends its calls first.
+func (s *Server) Invoke(w http.ResponseWriter, r *http.Request) {
+	if r.RequestURI == "" {
+		r.RequestURI = r.URL.RequestURI()
+	}
+	t, ours, bad := s.resolve([]byte(r.Host), []byte(rawTarget(r)))
+	s.callWeb(w, r, t, bad || !ours, &origin{scheme: "http", trusted: true})
+}
+
+// callWeb serves a call that is a request of net/http.
+func (s *Server) callWeb(w http.ResponseWriter, r *http.Request, t target, bad bool, from *origin) {
 	x := &call{s: s, upload: make(chan error, 1)}
-	c := &web{s: s, w: w, rc: http.NewResponseController(w), r: r, x: x, src: webSource{r: r}}
-	c.from = &r.Context().Value(connKey{}).(*conn).from
+	c := &web{s: s, w: w, rc: http.NewResponseController(w), r: r, x: x, src: webSource{r: r}, from: from}
 	x.client = c
 	err := x.req.Build(wire.Parts{
-		Method: r.Method, Target: raw, Host: r.Host, Header: r.Header,
+		Method: r.Method, Target: rawTarget(r), Host: r.Host, Header: r.Header,
 		Length: r.ContentLength, Body: r.Body != nil && r.Body != http.NoBody,
 	})
 	x.target = t
@@ -147,7 +166,11 @@ func (c *web) reply(x *call) error {
 	c.headed.Store(true)
 	r, h := &x.ex.Response, c.w.Header()
 	c.copyFields(r)
-	h.Set("X-Call-Id", x.inv.ID.String())
+	h.Set("X-Call-Id", string(x.label.bytes()))
+	h.Set("X-Start-Time", strconv.FormatInt(x.inv.Began.UnixNano(), 10))
+	if !has(r, servedByField) {
+		h.Set("X-Served-By", c.s.cfg.Product)
+	}
 	if x.inv.Kind != fn.Warm {
 		h.Set("X-Rouse-Start", string(appendTiming([]byte(x.inv.Kind.String()+";"), &x.inv.Timing)))
 	}
@@ -198,7 +221,7 @@ func (c *web) relay(x *call) error {
 
 // refuse sends the platform's own answer.
 func (c *web) refuse(x *call, f *fn.Failure) {
-	c.send(newRefusal(x.inv.ID, f, x.inv.Status, &x.inv.Timing))
+	c.send(x.refusal(f, x.inv.Status))
 }
 
 func (c *web) send(r refusal) {
@@ -223,7 +246,7 @@ func (c *web) badHead(err error) {
 	if bad, ok := errors.AsType[*wire.SyntaxError](err); ok {
 		status = bad.Status
 	}
-	c.send(newRefusal(c.x.inv.ID, f, status, &c.x.inv.Timing))
+	c.send(c.x.refusal(f, status))
 }
 
 // tunnel takes the connection out of net/http's hands.

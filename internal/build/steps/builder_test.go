@@ -89,7 +89,7 @@ func TestBuildTellsItsProgress(t *testing.T) {
 }
 
 func TestBuildKeepsANormalisedTree(t *testing.T) {
-	b := scripted(t, "chmod 4777 h; mkfifo pipe; mkdir -m 0 closed; ln -s /etc/passwd link; echo x > made; chmod 600 made; echo x > $CACHE/kept", nil)
+	b := scripted(t, "chmod 4777 h; mkfifo pipe; mkdir -m 0 closed; ln -s closed link; echo x > made; chmod 600 made; echo x > $CACHE/kept", nil)
 	source := tree(t, map[string]string{"h": "one"})
 	a, root := mustBuild(t, b, request(t, source, fn.Spec{Runtime: "x"}))
 	for name, want := range map[string]fs.FileMode{"h": 0o755, "made": 0o644, "closed": fs.ModeDir | 0o755, "link": fs.ModeSymlink | 0o777, ".": fs.ModeDir | 0o755} {
@@ -185,6 +185,21 @@ func TestBuildFollowsNoLinkInPlaceOfItsFolder(t *testing.T) {
 		t.Errorf("it reached outside: %v, %v", info, err)
 	}
 	leavesNothing(t, b)
+}
+
+func TestBuildRefusesALinkThatNoBackupCouldHold(t *testing.T) {
+	for _, target := range []string{"/etc/passwd", "../../other/a", "h/../../x"} {
+		b := scripted(t, "ln -s "+target+" l", nil)
+		_, err := b.Build(t.Context(), request(t, tree(t, map[string]string{"h": ""}), fn.Spec{Runtime: "x"}), silent)
+		if !errors.Is(err, fn.Invalid) || !strings.Contains(err.Error(), target) || fn.Hint(err) == "" {
+			t.Errorf("a link to %s: %v", target, err)
+		}
+		leavesNothing(t, b)
+	}
+	b := scripted(t, "mkdir d && ln -s ../h d/l", nil)
+	if _, err := b.Build(t.Context(), request(t, tree(t, map[string]string{"h": ""}), fn.Spec{Runtime: "x"}), silent); err != nil {
+		t.Errorf("a link inside the function: %v", err)
+	}
 }
 
 func TestBuildRefusesASourceWithThePlatformsNames(t *testing.T) {

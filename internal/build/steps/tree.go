@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"rouse.dev/rouse/internal/datadir"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -73,8 +74,9 @@ func normal(m fs.FileMode) fs.FileMode {
 }
 
 // normalise gives a finished tree to this process's user, with plain modes.
-// What a step may have left that is no file, folder or link is removed. No
-// step runs any more, so nothing changes under the walk.
+// What a step may have left that is no file, folder or link is removed; a link
+// that no backup could hold is refused, or one function's build would stop the
+// backups of all. No step runs any more, so nothing changes under the walk.
 func normalise(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -92,7 +94,7 @@ func normalise(dir string) error {
 		}
 		switch e.Type() {
 		case fs.ModeSymlink:
-			return root.Lchown(name, uid, gid)
+			return errors.Join(checkLink(root, name), root.Lchown(name, uid, gid))
 		case 0, fs.ModeDir:
 			if err := root.Lchown(name, uid, gid); err != nil {
 				return err
@@ -101,10 +103,21 @@ func normalise(dir string) error {
 		}
 		return root.Remove(name)
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, fn.Invalid):
+		return err
+	case err != nil:
 		return fn.Errorf(fn.Internal, "taking over what was built: %w", err)
 	}
 	return nil
+}
+
+func checkLink(root *os.Root, name string) error {
+	target, err := root.Readlink(name)
+	if err != nil {
+		return err
+	}
+	return fn.WithHint(datadir.CheckLink(name, target), "have the build make the link relative and keep it inside the function, or copy what it points to")
 }
 
 // measure adds up the bytes of the files below dir as far as they can be

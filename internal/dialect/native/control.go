@@ -80,7 +80,10 @@ type Namespaces interface {
 	// Namespaces lists all, in name order.
 	Namespaces(ctx context.Context) ([]fn.Namespace, error)
 	// CreateNamespace makes one; fn.Conflict if it exists.
-	CreateNamespace(ctx context.Context, name string, labels map[string]string) (fn.Namespace, error)
+	CreateNamespace(ctx context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error)
+	// UpdateNamespace replaces labels and annotations; fn.NotFound if there
+	// is none.
+	UpdateNamespace(ctx context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error)
 	// DeleteNamespace removes an empty one; fn.Conflict if it has functions
 	// or is the default namespace.
 	DeleteNamespace(ctx context.Context, name string) error

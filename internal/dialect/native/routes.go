@@ -44,6 +44,7 @@ func routes() []route {
 
 		{http.MethodGet, "/v1/namespaces", auth.Read, "List the namespaces", serveJSON(listNamespaces), nil},
 		{http.MethodPost, "/v1/namespaces", auth.Admin, "Make a namespace", serveJSON(createNamespace).answers(http.StatusCreated), nil},
+		{http.MethodPut, inNamespace, auth.Admin, "Replace the labels and annotations of a namespace", serveJSON(updateNamespace), nil},
 		{http.MethodDelete, inNamespace, auth.Admin, "Remove an empty namespace", serveJSON(deleteNamespace), nil},
 
 		{http.MethodPost, "/v1/sources", auth.Write, "Upload a source archive (tar.gz)", upload(acceptSource).answers(http.StatusCreated), nil},

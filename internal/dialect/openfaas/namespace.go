@@ -3,11 +3,7 @@ package openfaas
 import "rouse.dev/rouse/internal/fn"
 
 // DefaultNamespace is what these clients call fn.DefaultNamespace, everywhere.
-const DefaultNamespace = "openfaas-fn"
-
-// Kept begins the names of annotations that hold what only this dialect can
-// express. Its clients never see them.
-const Kept = "openfaas.rouse.dev/"
+const DefaultNamespace = fn.DefaultAlias
 
 // namespaceIn is the namespace a client means; "" means the default.
 func namespaceIn(name string) string {

@@ -235,14 +235,27 @@ func (f *Fake) Namespaces(context.Context) ([]fn.Namespace, error) {
 }
 
 // CreateNamespace implements native.Namespaces.
-func (f *Fake) CreateNamespace(_ context.Context, name string, labels map[string]string) (fn.Namespace, error) {
+func (f *Fake) CreateNamespace(_ context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.namespaces[name]; ok {
 		return fn.Namespace{}, fn.Errorf(fn.Conflict, "namespace %s exists already", name)
 	}
-	f.namespaces[name] = fn.Namespace{Name: name, Labels: labels, Created: Epoch}
+	f.namespaces[name] = fn.Namespace{Name: name, Labels: labels, Annotations: annotations, Created: Epoch}
 	return f.namespaces[name], nil
+}
+
+// UpdateNamespace implements native.Namespaces.
+func (f *Fake) UpdateNamespace(_ context.Context, name string, labels, annotations map[string]string) (fn.Namespace, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ns, ok := f.namespaces[name]
+	if !ok {
+		return ns, fn.Errorf(fn.NotFound, "there is no namespace %s", name)
+	}
+	ns.Labels, ns.Annotations = labels, annotations
+	f.namespaces[name] = ns
+	return ns, nil
 }
 
 // DeleteNamespace implements native.Namespaces.

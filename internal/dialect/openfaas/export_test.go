@@ -1,0 +1,45 @@
+package openfaas
+
+import (
+	"time"
+
+	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/control"
+	"rouse.dev/rouse/internal/fn"
+)
+
+// Row is a row of the table, for tests from outside.
+type Row struct {
+	Method, Path, Action string
+	Access               auth.Access
+}
+
+// Table returns the route table.
+func Table() []Row {
+	var out []Row
+	for _, rt := range routes() {
+		out = append(out, Row{rt.method, rt.path, rt.action, rt.access})
+	}
+	return out
+}
+
+// ScaleOf reads the policy of scaling of a function deployed by an image.
+func ScaleOf(of map[string]string, inflight string) (fn.Scale, []string, error) {
+	var ms fn.Mistakes
+	var s fn.Scale
+	l := labels{ms: &ms, of: of}
+	l.scale(&s, true, inflight)
+	return s, l.remarks, ms.Err()
+}
+
+// TimeoutOf reads the deadline of a call.
+var TimeoutOf = timeoutOf
+
+// UsageOf sums up usage between two looks.
+func UsageOf(before, after []control.InstanceView, seconds float64) (cpu, memory float64) {
+	u := usageOf(before, after, time.Duration(seconds*float64(time.Second)))
+	if u == nil {
+		return 0, 0
+	}
+	return u.CPU, u.Memory
+}
