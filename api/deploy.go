@@ -1,7 +1,7 @@
 package api
 
 // DeployRequest makes a new revision of a function. Exactly one of Source,
-// Artifact and Revision says what it runs.
+// Artifact, Revision and Image says what it runs.
 type DeployRequest struct {
 	Spec        Spec              `json:"spec"`
 	Labels      map[string]string `json:"labels,omitempty"`
@@ -10,6 +10,7 @@ type DeployRequest struct {
 	Source   string `json:"source,omitempty"`   // digest of an uploaded source, to be built
 	Artifact string `json:"artifact,omitempty"` // digest of an artifact the server has
 	Revision int    `json:"revision,omitempty"` // number of a revision of this function whose artifact is used again
+	Image    string `json:"image,omitempty"`    // reference of an image the server knows, see Image; Spec then wins over the image's, field by field
 }
 
 // DeployEvent is one line of a deploy's answer: progress while it runs, last

@@ -8,6 +8,7 @@ type Spec struct {
 	Command []string          `json:"command,omitempty"` // for programs that listen on $PORT; overrides the runtime's
 	Mode    string            `json:"mode,omitempty"`    // "handler", "server", "fork", "watchdog" or "classic"
 	Env     map[string]string `json:"env,omitempty"`
+	Image   string            `json:"image,omitempty"` // reference it was deployed by, "" if by none
 	Limits  Limits            `json:"limits,omitzero"`
 	Scale   Scale             `json:"scale,omitzero"`
 	Network string            `json:"network,omitempty"` // outbound network, "on" or "off"

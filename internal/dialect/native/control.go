@@ -22,6 +22,7 @@ type Control interface {
 	Deployer
 	Observer
 	Namespaces
+	Images
 	System
 }
 
@@ -87,6 +88,17 @@ type Namespaces interface {
 	// DeleteNamespace removes an empty one; fn.Conflict if it has functions
 	// or is the default namespace.
 	DeleteNamespace(ctx context.Context, name string) error
+}
+
+// Images says what references of images stand for.
+type Images interface {
+	// SetImage makes a reference stand for something else; fn.NotFound if
+	// the source or revision is not there.
+	SetImage(ctx context.Context, req control.ImageRequest) (fn.Image, error)
+	// Images lists what was set, in order of reference.
+	Images(ctx context.Context) ([]fn.Image, error)
+	// RemoveImage forgets one; fn.NotFound if it was not set.
+	RemoveImage(ctx context.Context, reference string) error
 }
 
 // System is about the server as a whole.

@@ -164,11 +164,11 @@ func TestAllMistakesOfADeployAreToldAtOnce(t *testing.T) {
 		want []string
 	}{
 		"shape": {`{"spec":{"runtime":1,"limits":{"memory":5},"sclae":{}},"source":null,"env":{}}`, []string{
-			"env: is not a known field: there are annotations, artifact, labels, revision, source, spec",
+			"env: is not a known field: there are annotations, artifact, image, labels, revision, source, spec",
 			"source: must be text",
 			"spec.limits.memory: must be text",
 			"spec.runtime: must be text",
-			"spec.sclae: is not a known field: there are command, env, handler, limits, mode, network, runtime, scale",
+			"spec.sclae: is not a known field: there are command, env, handler, image, limits, mode, network, runtime, scale",
 		}},
 		"values": {`{"spec":{"runtime":"py thon","limits":{"memory":"0","cpu":"-1","tmp":"1Xi","timeout":"60"},"scale":{"max":-1}},"source":"x"}`, []string{
 			"limits.memory: must be more than 0, got 0",
@@ -188,7 +188,7 @@ func TestAllMistakesOfADeployAreToldAtOnce(t *testing.T) {
 			}
 		})
 	}
-	if e := s.fails(t, "PUT", one, `{"spec":{"runtime":"python"}}`, 400); e.Message != "source: give exactly one of source, artifact and revision: what is to run" {
+	if e := s.fails(t, "PUT", one, `{"spec":{"runtime":"python"}}`, 400); e.Message != "source: give exactly one of source, artifact, revision and image: what is to run" {
 		t.Errorf("one mistake reads %q", e.Message)
 	}
 	s.fails(t, "GET", one, "", 404) // nothing was made

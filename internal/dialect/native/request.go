@@ -16,7 +16,7 @@ func deployOf(ref fn.Ref, req api.DeployRequest) (control.Deploy, error) {
 	var ms fn.Mistakes
 	d := control.Deploy{
 		Ref: ref, Spec: readSpec(&ms, req.Spec), Labels: req.Labels, Annotations: req.Annotations,
-		Source: req.Source, Artifact: req.Artifact, Revision: req.Revision,
+		Source: req.Source, Artifact: req.Artifact, Revision: req.Revision, Image: req.Image,
 	}
 	given := 0
 	for _, from := range []struct{ field, digest string }{{"source", req.Source}, {"artifact", req.Artifact}} {
@@ -34,13 +34,22 @@ func deployOf(ref fn.Ref, req api.DeployRequest) (control.Deploy, error) {
 			ms.Add("revision", "must not be negative")
 		}
 	}
+	if req.Image != "" {
+		given++
+		if _, err := fn.ParseImage(req.Image); err != nil {
+			ms = append(ms, err)
+		}
+	}
 	if given != 1 {
-		ms.Add("source", "give exactly one of source, artifact and revision: what is to run")
+		ms.Add("source", "give exactly one of source, artifact, revision and image: what is to run")
 	}
 	if len(ms) == 0 {
 		return d, nil
 	}
 	judged := d.Spec
+	if judged.Runtime == "" && d.Image != "" {
+		judged.Runtime = "image" // what the reference stands for says which
+	}
 	judged.Policy = judged.Policy.WithDefaults(fn.Default())
 	return d, errors.Join(ms.Err(), fn.ValidateSpec(judged),
 		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations))
@@ -48,7 +57,7 @@ func deployOf(ref fn.Ref, req api.DeployRequest) (control.Deploy, error) {
 
 // readSpec reads the quantities of a spec; "" is zero.
 func readSpec(ms *fn.Mistakes, s api.Spec) fn.Spec {
-	out := fn.Spec{Runtime: s.Runtime, Handler: s.Handler, Command: s.Command, Mode: fn.Mode(s.Mode), Env: s.Env}
+	out := fn.Spec{Runtime: s.Runtime, Handler: s.Handler, Command: s.Command, Mode: fn.Mode(s.Mode), Env: s.Env, Image: s.Image}
 	out.Network = fn.Network(s.Network)
 	out.Limits = fn.Limits{
 		Memory: quantity(ms, "limits.memory", s.Limits.Memory, fn.ParseBytes),

@@ -47,6 +47,11 @@ func routes() []route {
 		{http.MethodPut, inNamespace, auth.Admin, "Replace the labels and annotations of a namespace", serveJSON(updateNamespace), nil},
 		{http.MethodDelete, inNamespace, auth.Admin, "Remove an empty namespace", serveJSON(deleteNamespace), nil},
 
+		{http.MethodGet, "/v1/images", auth.Read, "List what references of images stand for", serveJSON(listImages), nil},
+		{http.MethodPut, "/v1/images", auth.Admin, "Make a reference stand for a source or a function", serveJSON(setImage), nil},
+		{http.MethodDelete, "/v1/images", auth.Admin, "Forget what a reference stands for", serveJSON(removeImage),
+			[]param{{"reference", "the reference to forget"}}},
+
 		{http.MethodPost, "/v1/sources", auth.Write, "Upload a source archive (tar.gz)", upload(acceptSource).answers(http.StatusCreated), nil},
 		{http.MethodGet, "/v1/sources/{digest}", auth.Write, "Is this source here already?", serveJSON(findSource), nil},
 

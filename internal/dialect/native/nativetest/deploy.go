@@ -16,6 +16,12 @@ import (
 // Deploy implements native.Deployer. It validates as the real one does, then
 // pretends to build and start; see FailBuild and FailStart.
 func (f *Fake) Deploy(ctx context.Context, d control.Deploy, emit func(control.Event)) (control.View, error) {
+	if d.Image != "" {
+		var err error
+		if d, err = f.expand(d); err != nil {
+			return control.View{}, err
+		}
+	}
 	d.Spec.Policy = d.Spec.Policy.WithDefaults(fn.Default())
 	if d.Spec.Mode == "" {
 		d.Spec.Mode = fn.ModeHandler
