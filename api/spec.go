@@ -26,12 +26,16 @@ type Limits struct {
 
 // Scale says how many instances there may be, and when.
 type Scale struct {
-	Min         int    `json:"min,omitempty"`         // instances kept even when idle
-	Max         int    `json:"max,omitempty"`         // instances at most
-	Concurrency int    `json:"concurrency,omitempty"` // calls at once in one instance
-	Target      int    `json:"target,omitempty"`      // wanted use of Concurrency in percent, 1–100
-	RPS         int    `json:"rps,omitempty"`         // wanted requests a second for each instance; 0: not a signal
-	Queue       int    `json:"queue,omitempty"`       // calls that may wait while no slot is free
-	Freeze      string `json:"freeze,omitempty"`      // idle time before an instance is frozen; "never"
-	Idle        string `json:"idle,omitempty"`        // idle time before an instance is removed
+	Min         int     `json:"min,omitempty"`         // instances kept even when idle
+	Max         int     `json:"max,omitempty"`         // instances at most
+	Concurrency int     `json:"concurrency,omitempty"` // calls at once in one instance
+	Target      int     `json:"target,omitempty"`      // wanted use of Concurrency in percent, 1–100
+	RPS         int     `json:"rps,omitempty"`         // wanted requests a second for each instance; 0: not a signal
+	Metric      string  `json:"metric,omitempty"`      // what Goal counts instead of Concurrency × Target and RPS: "concurrency", "rps", "cpu" (thousandths of a core) or "queue" (asynchronous calls waiting)
+	Goal        float64 `json:"goal,omitempty"`        // wanted value of Metric for each instance
+	Activation  int     `json:"activation,omitempty"`  // instances as soon as there is traffic
+	Window      string  `json:"window,omitempty"`      // go down only to the most wanted within this time
+	Queue       int     `json:"queue,omitempty"`       // calls that may wait while no slot is free
+	Freeze      string  `json:"freeze,omitempty"`      // idle time before an instance is frozen; "never"
+	Idle        string  `json:"idle,omitempty"`        // idle time before an instance is removed
 }

@@ -80,7 +80,7 @@ mode: fork
 env: {A: "1", B: ""}
 network: off
 limits: {memory: 100000001, cpu: 1234m, pids: 17, tmp: 3Mi, timeout: 1h0m0.5s, start: 1500ms}
-scale: {min: 1, max: 3, concurrency: 2, target: 51, rps: 5, queue: 9, freeze: never, idle: 61s}
+scale: {min: 1, max: 3, concurrency: 2, target: 51, rps: 5, metric: rps, goal: 4.5, activation: 2, window: 90s, queue: 9, freeze: never, idle: 61s}
 labels: {tier: web}
 annotations: {note: "a, b = c"}
 `

@@ -55,8 +55,8 @@ func (c *cli) describe(f api.Function, running []api.Instance) string {
 		{"runtime", strings.TrimSpace(s.Runtime + " " + s.Mode)}, {"handler", s.Handler}, {"command", strings.Join(s.Command, " ")},
 		{"limits", fmt.Sprintf("memory %s, cpu %s, pids %d, tmp %s, timeout %s, start %s",
 			s.Limits.Memory, s.Limits.CPU, s.Limits.Pids, s.Limits.Tmp, s.Limits.Timeout, s.Limits.Start)},
-		{"scale", fmt.Sprintf("%d to %d, %d calls at once each, queue %d, %s, remove after %s",
-			s.Scale.Min, s.Scale.Max, s.Scale.Concurrency, s.Scale.Queue, freezing(s.Scale.Freeze), s.Scale.Idle)},
+		{"scale", fmt.Sprintf("%d to %d, %d calls at once each, queue %d, %s, remove after %s%s",
+			s.Scale.Min, s.Scale.Max, s.Scale.Concurrency, s.Scale.Queue, freezing(s.Scale.Freeze), s.Scale.Idle, goals(s.Scale))},
 		{"network", s.Network}, {"env", pairs(s.Env)}, {"labels", pairs(f.Labels)}, {"annotations", pairs(f.Annotations)},
 		{"created", c.ago(f.Created) + " ago"}, {"updated", c.ago(f.Updated) + " ago"},
 	}
@@ -85,6 +85,21 @@ func (c *cli) instanceTable(running []api.Instance) string {
 		})
 	}
 	return c.tabulate([]string{"INSTANCE", "REVISION", "STATE", "IN FLIGHT", "CALLS", "MEMORY", "CPU", "AGE"}, rows)
+}
+
+// goals says what a function scales by, besides what every function does.
+func goals(s api.Scale) string {
+	var out string
+	if s.Metric != "" {
+		out += fmt.Sprintf(", %v %s each", s.Goal, s.Metric)
+	}
+	if s.Activation > 0 {
+		out += fmt.Sprintf(", at least %d in use", s.Activation)
+	}
+	if s.Window != "" {
+		out += ", down within " + s.Window
+	}
+	return out
 }
 
 func freezing(after string) string {

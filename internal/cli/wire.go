@@ -19,7 +19,8 @@ func wireSpec(s fn.Spec) api.Spec {
 		},
 		Scale: api.Scale{
 			Min: s.Scale.Min, Max: s.Scale.Max, Concurrency: s.Scale.Concurrency, Target: s.Scale.Target,
-			RPS: s.Scale.RPS, Queue: s.Scale.Queue,
+			RPS: s.Scale.RPS, Queue: s.Scale.Queue, Metric: string(s.Scale.Metric), Goal: s.Scale.Goal,
+			Activation: s.Scale.Activation, Window: unlessZero(s.Scale.Window, span),
 			Freeze: unlessZero(s.Scale.Freeze, span), Idle: unlessZero(s.Scale.Idle, span),
 		},
 		Network: string(s.Network),

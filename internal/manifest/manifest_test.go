@@ -24,7 +24,7 @@ env:
   DEBUG: true
   EMPTY:
 limits: {memory: 128Mi, cpu: 500m, pids: 64, tmp: 1Gi, timeout: 60s, start: 10s}
-scale: {min: 0, max: 5, concurrency: 8, target: 80, rps: 100, queue: 50, freeze: never, idle: 1h}
+scale: {min: 0, max: 5, concurrency: 8, target: 80, rps: 100, metric: cpu, goal: 450.5, activation: 2, window: 2m, queue: 50, freeze: never, idle: 1h}
 network: off
 labels: {team: shop}
 annotations: {"rouse.dev/why": thumbnails}
@@ -43,7 +43,7 @@ func TestParseReadsEveryField(t *testing.T) {
 			Env: map[string]string{"WIDTH": "200", "DEBUG": "true", "EMPTY": ""},
 			Policy: fn.Policy{
 				Limits:  fn.Limits{Memory: 128 << 20, CPU: 500, Pids: 64, Tmp: 1 << 30, Timeout: time.Minute, Start: 10 * time.Second},
-				Scale:   fn.Scale{Max: 5, Concurrency: 8, Target: 80, RPS: 100, Queue: 50, Freeze: -1, Idle: time.Hour},
+				Scale:   fn.Scale{Max: 5, Concurrency: 8, Target: 80, RPS: 100, Metric: fn.MetricCPU, Goal: 450.5, Activation: 2, Window: 2 * time.Minute, Queue: 50, Freeze: -1, Idle: time.Hour},
 				Network: fn.NetworkOff,
 			},
 		},
@@ -140,6 +140,10 @@ func TestParseRefusesWhatIsNoManifest(t *testing.T) {
 		"a map as name":    "name: {a: b}\nruntime: go",
 		"negative memory":  "name: a\nruntime: go\nlimits: {memory: -1}",
 		"negative timeout": "name: a\nruntime: go\nlimits: {timeout: -5s}",
+		"goal of none":     "name: a\nruntime: go\nscale: {metric: rps}",
+		"no number":        "name: a\nruntime: go\nscale: {metric: rps, goal: NaN}",
+		"unknown metric":   "name: a\nruntime: go\nscale: {metric: load, goal: 1}",
+		"long window":      "name: a\nruntime: go\nscale: {window: 6m}",
 		"huge number":      "name: a\nruntime: go\nscale: {max: 99999999999999999999}",
 		"control name":     "name: \"a\\0\"\nruntime: go",
 		"absolute source":  "name: a\nruntime: go\nsource: /etc",

@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,6 +187,25 @@ func number(r *reader, dst *int) setter {
 			if err != nil {
 				r.add(n, path, "%s", err)
 			}
+			*dst = v
+		}
+	}
+}
+
+// decimal reads a number that need not be whole, and must be more than zero.
+func (r *reader) decimal(dst *float64) setter {
+	return func(n *yaml.Node, path string) {
+		s, ok := r.scalar(n, path)
+		if !ok {
+			return
+		}
+		v, err := strconv.ParseFloat(s, 64)
+		switch {
+		case err != nil || math.IsNaN(v):
+			r.add(n, path, "%q is not a number", clip(s))
+		case v <= 0:
+			r.add(n, path, "must be more than 0, got %s", clip(s))
+		default:
 			*dst = v
 		}
 	}

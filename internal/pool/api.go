@@ -226,6 +226,8 @@ type Stats struct {
 	InFlight  int         // calls in instances
 	Held      int         // calls waiting
 	Wanted    int         // instances the scale decider wants
+	Min       int         // instances kept whatever the traffic
+	Scale     fn.Scale    // the revision's policy
 	Failure   *fn.Failure // why the last start or instance failed; nil if none, or if calls succeeded since
 }
 
@@ -275,7 +277,8 @@ func (p *Pool) Stats(ref fn.Ref) []Stats {
 func (g *group) stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Stats{Revision: g.rev, Starting: g.starting, InFlight: g.inflight, Held: len(g.waiters), Wanted: g.wanted}
+	s := Stats{Revision: g.rev, Starting: g.starting, InFlight: g.inflight, Held: len(g.waiters), Wanted: g.wanted,
+		Min: g.pin, Scale: g.launch.Policy.Scale}
 	if g.fails > 0 {
 		s.Failure = g.lastFail
 	}

@@ -31,6 +31,8 @@ type memEngine struct {
 	port bool          // refuses connections until boot is over, as a TCP port does
 
 	starts atomic.Int64
+	burn   atomic.Int64 // thousandths of a core that all instances use together
+	asked  atomic.Int64 // how often a meter was read
 	mu     sync.Mutex
 	dieAt  func(n int64) time.Duration // guarded by mu: life of the n-th instance, 0: for ever
 	live   map[string]*memInstance     // guarded by mu
@@ -78,6 +80,8 @@ type memInstance struct {
 	mu      sync.Mutex
 	open    []net.Conn // guarded by mu
 	dead    bool       // guarded by mu
+	cpu     float64    // guarded by mu: seconds used until read
+	read    time.Time  // guarded by mu
 	frozen  atomic.Bool
 	freezes atomic.Int64
 }
@@ -158,6 +162,21 @@ func (i *memInstance) Stop(ctx context.Context, grace time.Duration) error {
 	}
 	<-i.done
 	return nil
+}
+
+// Usage implements engine.Meter: what is burnt is shared between those alive.
+func (i *memInstance) Usage() (engine.Usage, error) {
+	i.e.asked.Add(1)
+	share := float64(i.e.burn.Load()) / 1000 / float64(max(i.e.alive(), 1))
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.read.IsZero() {
+		i.read = i.began
+	}
+	now := time.Now()
+	i.cpu += share * now.Sub(i.read).Seconds()
+	i.read = now
+	return engine.Usage{CPU: time.Duration(i.cpu * float64(time.Second))}, nil
 }
 
 func (i *memInstance) Freeze(context.Context) error {

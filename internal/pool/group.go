@@ -39,7 +39,10 @@ type group struct {
 	bursts        int         // instances started on the spot since then
 	scaler        scale.State // what the decider remembers
 	nextScale     time.Time
-	wanted        int // what it said last
+	wanted        int     // what it said last
+	measuring     bool    // a goroutine reads what only others know, and will decide
+	cpu           float64 // thousandths of a core in use, as measured last; for that metric only
+	pending       int     // asynchronous calls waiting, as measured last; for that metric only
 }
 
 // waiter is a held call. granted is guarded by the group's mu.
@@ -216,6 +219,7 @@ func (g *group) growLocked(now time.Time) {
 		return
 	}
 	n := scale.Burst((live+g.starting)*per, demand, per, live, g.starting, g.maxLocked())
+	n = scale.First(n, live+g.starting, g.launch.Policy.Scale.Activation, g.maxLocked())
 	g.bursts += n
 	for range n {
 		g.startLocked()

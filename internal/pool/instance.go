@@ -35,6 +35,7 @@ type instance struct {
 	began time.Time     // when its start began
 	start time.Duration // making the sandbox
 	init  time.Duration // until the program answered
+	meter reading       // owned by group.measure
 
 	// guarded by g.mu
 	state     state

@@ -65,6 +65,7 @@ type Config struct {
 	Logs     Logs
 	Observer Observer // may be nil
 	Log      *slog.Logger
+	Pending  func(fn.Ref) int // asynchronous calls of a function that wait, for the metric "queue"; nil: none ever
 
 	StartsAtOnce int           // instances being started at the same time, slow ones not counted; default 4 × processors
 	Tick         time.Duration // how often idle and surplus instances are looked for; default 200 ms

@@ -76,8 +76,8 @@ func (s *Slot) stale() bool {
 	return s.inst.g.launch.Program.Listen == fn.ListenPort && time.Since(s.parked) > portParked
 }
 
-// scaleLocked asks the decider how many instances there should be, and moves
-// towards that. A retired group only empties.
+// scaleLocked takes a sample and has the decision made when it is due. A
+// retired group only empties.
 func (g *group) scaleLocked(now time.Time) {
 	if g.retired && len(g.waiters) == 0 {
 		g.shrinkLocked(0)
@@ -85,14 +85,25 @@ func (g *group) scaleLocked(now time.Time) {
 	}
 	g.load += g.inflight + len(g.waiters)
 	g.samples++
-	if now.Before(g.nextScale) || g.p.closing.Load() {
+	if now.Before(g.nextScale) || g.measuring || g.p.closing.Load() {
 		return
 	}
+	if g.mustMeasure() {
+		g.measuring = true
+		g.p.spawn(g.measure)
+		return
+	}
+	g.decideLocked(now)
+}
+
+// decideLocked asks the decider how many instances there should be, and moves
+// towards that.
+func (g *group) decideLocked(now time.Time) {
 	params := scale.For(g.launch.Policy.Scale, &g.pin) // a revision without traffic has no lower bound
 	params.Max = g.maxLocked()
 	next, d := scale.Decide(now, params, g.scaler, scale.Sample{
 		Concurrency: float64(g.load) / float64(g.samples), Requests: g.arrivals, Started: g.bursts,
-		Running: g.liveLocked() - g.starting, Starting: g.starting,
+		Running: g.liveLocked() - g.starting, Starting: g.starting, CPU: g.cpu, Pending: g.pending,
 	})
 	g.scaler, g.nextScale = next, now.Add(scaleEvery)
 	if d.Again > 0 && d.Again < scaleEvery {

@@ -23,6 +23,15 @@ func Burst(inflight, queued, concurrency, running, starting, limit int) int {
 	return min(need, limit) - have
 }
 
+// First raises n, what Burst says, to activation if these are the first
+// instances: with none there (have 0), traffic begins. It stays within limit.
+func First(n, have, activation, limit int) int {
+	if n <= 0 || have > 0 {
+		return n
+	}
+	return max(n, min(activation, limit))
+}
+
 // sum adds two counts and stops at the largest int.
 func sum(a, b int) int {
 	a, b = max(a, 0), max(b, 0)

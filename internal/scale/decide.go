@@ -1,70 +1,9 @@
 package scale
 
-import (
-	"math"
-	"time"
-)
-
-// Reasons of a Decision.
-const (
-	ReasonIdle   = "idle"      // no traffic for Params.Idle
-	ReasonKeep   = "keep"      // traffic too thin to need one, but not idle for long enough
-	ReasonStable = "stable"    // the stable window needs that many
-	ReasonBurst  = "burst"     // burst mode: the most wanted since it began
-	ReasonUp     = "rate-up"   // more are needed than may come at once
-	ReasonDown   = "rate-down" // fewer are needed, but not so many may go at once
-	ReasonMin    = "min"       // the lower bound
-	ReasonMax    = "max"       // the upper bound
-)
+import "time"
 
 // tick is when to decide again while there is anything to watch.
 const tick = 2 * time.Second
-
-// Sample is what happened since the previous one. Numbers that make no sense
-// (negative, not a number) count as 0.
-type Sample struct {
-	// Over is the time the sample is about, ending now; 0 means since the
-	// previous sample. Time between the previous sample and the start of Over
-	// counts as time without traffic. The first sample without Over is about
-	// one second.
-	Over        time.Duration
-	Concurrency float64 // calls in flight and held, averaged over Over; the number right now will do
-	Requests    int     // calls that arrived in Over
-	Started     int     // instances started because of Burst in Over
-	Running     int     // instances that take calls, frozen ones too; draining ones do not count
-	Starting    int     // instances on their way
-}
-
-// State is what Decide remembers of one function between samples: 128 bytes,
-// and 600 more while there has been traffic within the stable window. The
-// zero value is a function at rest. States are values: deciding does not
-// change the old one.
-type State struct {
-	win         *window   // nil without load within the stable window
-	seen        time.Time // the newest sample
-	active      time.Time // the newest sample with traffic, or when instances were first seen; zero: at rest
-	burst       time.Time // when the burst was last noticed; zero: not in burst mode
-	stepped     time.Time // when floor and ceil were set; zero: never
-	peak        int       // most wanted since burst mode began
-	floor, ceil int       // rate limits of this step
-}
-
-// AtRest says that the state is that of a function at rest: it can be thrown
-// away, State{} is as good.
-func (s State) AtRest() bool { return s.active.IsZero() && s.win == nil }
-
-// Decision is how many instances there should be.
-type Decision struct {
-	Want   int
-	Burst  bool    // burst mode: Want does not fall until it is over
-	Reason string  // the rule that had the last word, one of the Reason constants
-	Stable float64 // average concurrency over the stable window
-	Recent float64 // average concurrency over the burst window
-
-	// Again is when to decide again even if no call arrives; 0 means only when
-	// one does.
-	Again time.Duration
-}
 
 // Decide takes a sample and says how many instances there should be.
 //
@@ -77,23 +16,27 @@ func Decide(now time.Time, p Params, s State, m Sample) (State, Decision) {
 	if !m.busy() && p.Idle >= 0 && s.idleFor(now) >= p.Idle {
 		return s.rest(now, &p, &m)
 	}
-	stable, rps := s.win.average(slots)
-	recent, recentRPS := s.win.average(p.burstSlots())
-	d := Decision{Stable: stable, Recent: recent}
-
-	s = s.step(now, &p, &m)
-	calm, reason := s.limited(p.need(stable, rps))
-	high, _ := s.limited(p.need(recent, recentRPS))
-	s = s.mode(now, &p, &m, p.need(recent, recentRPS))
-	if d.Burst = !s.burst.IsZero(); d.Burst {
-		s.peak = min(max(s.peak, calm, high), p.Max)
-		calm, reason = s.peak, ReasonBurst
+	var d Decision
+	if p.hasGoal() {
+		d.Load = p.load(s.win, &m)
+		d.Stable, _ = s.win.average(slots)
+		d.Recent, _ = s.win.average(p.burstSlots())
+		s, d.Want, d.Reason = s.goal(now, &p, &m)
+	} else {
+		s, d = s.classic(now, &p, &m)
 	}
-	if calm == 0 && (m.busy() || m.have() > 0) {
-		calm, reason = 1, ReasonKeep
+	if d.Want == 0 && (m.busy() || m.have() > 0) {
+		d.Want, d.Reason = 1, ReasonKeep
 	}
-	d.Want, d.Reason = p.bound(calm, reason)
-	d.Again = s.again(now, &p, m.have() != d.Want)
+	if d.Want > 0 && d.Want < p.Activation {
+		d.Want, d.Reason = p.Activation, ReasonActive
+	}
+	d.Want, d.Reason = p.bound(d.Want, d.Reason)
+	asked := d.Want
+	if s, d.Want = s.hold(now, &p, asked); d.Want > asked {
+		d.Reason = ReasonWindow
+	}
+	d.Again = s.again(now, &p, m.have() != d.Want || d.Want > asked)
 	return s, d
 }
 
@@ -110,7 +53,7 @@ func (s State) observe(now time.Time, p *Params, m *Sample) State {
 		now = from
 	}
 	from = later(from, now.Add(-p.Stable))
-	s.win = s.win.record(from, now, p.width(), load{m.Concurrency, float64(m.Requests)})
+	s.win = s.win.record(from, now, p.width(), load{p.level(m), float64(m.Requests)})
 	if m.busy() || s.active.IsZero() && m.have() > 0 {
 		s.active = now
 	}
@@ -138,48 +81,6 @@ func (s State) rest(now time.Time, p *Params, m *Sample) (State, Decision) {
 	return State{seen: s.seen, active: s.active}, d
 }
 
-// step moves the rate limits on.
-func (s State) step(now time.Time, p *Params, m *Sample) State {
-	have := m.have()
-	if since := now.Sub(s.stepped); s.stepped.IsZero() || since >= p.Step || since < 0 {
-		s.stepped = now
-		s.floor = have / p.Down
-		s.ceil = max(have, 1) * p.Up
-	}
-	s.floor = min(s.floor, have) // a crash is no reason to start another
-	return s
-}
-
-// limited keeps n within the rate limits.
-func (s State) limited(n int) (int, string) {
-	switch {
-	case n < s.floor:
-		return s.floor, ReasonDown
-	case n > s.ceil:
-		return s.ceil, ReasonUp
-	}
-	return n, ReasonStable
-}
-
-// mode enters or leaves burst mode. need is what the burst window asks for.
-func (s State) mode(now time.Time, p *Params, m *Sample, need int) State {
-	have := m.have()
-	over := float64(need)*100 >= float64(max(m.Running, 1))*float64(p.Threshold)
-	over = over || m.Started > 0 && have > 1
-	switch {
-	case over && s.burst.IsZero():
-		s.burst, s.peak = now, min(have, p.Max)
-	case over:
-		s.burst = now
-		if m.Started > 0 {
-			s.peak = max(s.peak, min(have, p.Max))
-		}
-	case !s.burst.IsZero() && now.Sub(s.burst) >= p.Stable:
-		s.burst, s.peak = time.Time{}, 0
-	}
-	return s
-}
-
 // again says when the next decision is due.
 func (s State) again(now time.Time, p *Params, moving bool) time.Duration {
 	switch {
@@ -202,22 +103,6 @@ func (p *Params) bound(want int, reason string) (int, string) {
 		return p.Max, ReasonMax
 	}
 	return want, reason
-}
-
-func (m *Sample) have() int  { return m.Running + m.Starting }
-func (m *Sample) busy() bool { return m.Concurrency > 0 || m.Requests > 0 || m.Started > 0 }
-
-// mended returns m with impossible numbers made possible.
-func (m Sample) mended() Sample {
-	if math.IsNaN(m.Concurrency) || m.Concurrency < 0 {
-		m.Concurrency = 0
-	}
-	m.Concurrency = min(m.Concurrency, enough)
-	m.Over = max(m.Over, 0)
-	for _, n := range []*int{&m.Requests, &m.Started, &m.Running, &m.Starting} {
-		*n = min(max(*n, 0), enough)
-	}
-	return m
 }
 
 func later(a, b time.Time) time.Time {

@@ -5,16 +5,24 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"rouse.dev/rouse/internal/fn"
 )
 
 // FuzzDecide feeds arbitrary numbers, also impossible ones, into a function's
 // life.
 func FuzzDecide(f *testing.F) {
-	f.Add(1, 10, 32, 70, 0, int64(5*time.Minute), []byte("a life of a function, forty bytes or so."))
-	f.Add(-1, -1, 0, 0, -5, int64(-1), []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
-	f.Add(5, math.MaxInt, math.MaxInt, 100, math.MaxInt, int64(math.MaxInt64), make([]byte, 200))
-	f.Fuzz(func(t *testing.T, lo, hi, conc, target, rps int, idle int64, life []byte) {
-		p := Params{Min: lo, Max: hi, Concurrency: conc, Target: target, RPS: rps, Idle: time.Duration(idle)}
+	f.Add(1, 10, 32, 70, 0, int64(5*time.Minute), uint8(0), 0.0, 0, int64(0), []byte("a life of a function, forty bytes or so."))
+	f.Add(-1, -1, 0, 0, -5, int64(-1), uint8(2), math.NaN(), -7, int64(-3), []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Add(5, math.MaxInt, math.MaxInt, 100, math.MaxInt, int64(math.MaxInt64), uint8(1), 5e-324, math.MaxInt, int64(math.MaxInt64), make([]byte, 200))
+	f.Add(0, 9, 1, 70, 0, int64(time.Second), uint8(3), 45.0, 2, int64(time.Minute), []byte("another life of a function, sixty bytes long or perhaps more"))
+	f.Add(0, 9, 1, 70, 0, int64(time.Second), uint8(4), math.Inf(1), 20, int64(1), make([]byte, 100))
+	f.Fuzz(func(t *testing.T, lo, hi, conc, target, rps int, idle int64, metric uint8, goal float64, activation int, window int64, life []byte) {
+		metrics := []fn.Metric{"", fn.MetricConcurrency, fn.MetricRPS, fn.MetricCPU, fn.MetricQueue, "nonsense"}
+		p := Params{
+			Min: lo, Max: hi, Concurrency: conc, Target: target, RPS: rps, Idle: time.Duration(idle),
+			Metric: metrics[int(metric)%len(metrics)], Goal: goal, Activation: activation, Window: time.Duration(window),
+		}
 		s, now := State{}, start
 		for len(life) >= 20 {
 			b := life[:20]
@@ -24,6 +32,7 @@ func FuzzDecide(f *testing.F) {
 				Requests:    int(int16(binary.LittleEndian.Uint16(b[8:]))),
 				Started:     int(int8(b[10])), Running: int(int8(b[11])), Starting: int(int8(b[12])),
 				Over: time.Duration(int8(b[13])) * time.Second,
+				CPU:  math.Float64frombits(binary.LittleEndian.Uint64(b[12:])), Pending: int(int16(binary.LittleEndian.Uint16(b[16:]))),
 			}
 			now = now.Add(time.Duration(int32(binary.LittleEndian.Uint32(b[14:]))) * time.Duration(b[18]))
 			var d Decision
@@ -35,8 +44,8 @@ func FuzzDecide(f *testing.F) {
 				t.Fatalf("look again in %v", d.Again)
 			case d.Reason == "":
 				t.Fatal("no reason given")
-			case math.IsNaN(d.Stable) || math.IsNaN(d.Recent) || d.Stable < 0 || d.Recent < 0:
-				t.Fatalf("averages %v and %v", d.Stable, d.Recent)
+			case math.IsNaN(d.Stable+d.Recent+d.Load) || d.Stable < 0 || d.Recent < 0 || d.Load < 0:
+				t.Fatalf("averages %v and %v, load %v", d.Stable, d.Recent, d.Load)
 			}
 		}
 	})
@@ -62,6 +71,20 @@ func FuzzBurst(f *testing.F) {
 		}
 		if big := 1 << 50; n > 0 && inflight < big && queued < big && fits(have+n-1) {
 			t.Fatalf("%d instances are more than needed", have+n)
+		}
+	})
+}
+
+func FuzzAlertStep(f *testing.F) {
+	f.Add(1, 1, 20, 20, true)
+	f.Add(math.MaxInt, math.MinInt, math.MaxInt, math.MaxInt, true)
+	f.Fuzz(func(t *testing.T, current, lo, hi, factor int, firing bool) {
+		n := AlertStep(current, lo, hi, factor, firing)
+		if n < 0 || firing && n > max(hi, 0) || !firing && n != max(lo, 0) {
+			t.Fatalf("%d replicas within %d…%d", n, lo, hi)
+		}
+		if firing && current <= hi && n < current {
+			t.Fatalf("an alert that fires took %d to %d", current, n)
 		}
 	})
 }

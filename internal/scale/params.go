@@ -28,6 +28,14 @@ type Params struct {
 	RPS         int           // wanted calls a second for each instance; 0: not a signal
 	Idle        time.Duration // time without traffic until Min is enough; negative: never
 
+	// Metric says what is counted instead of Concurrency × Target and RPS, and
+	// Goal how much of it one instance is to get; "", or a Goal that is not more
+	// than 0: nothing.
+	Metric     fn.Metric
+	Goal       float64
+	Activation int           // at least so many while there is traffic
+	Window     time.Duration // down only to the most wanted within this time; 0: at once
+
 	Stable, Burst time.Duration // windows; Burst is at most Stable
 	Threshold     int           // percent: burst mode begins when the burst window wants this much of what runs
 	Up, Down      int           // factors, see DefaultUp and DefaultDown
@@ -40,6 +48,7 @@ func For(s fn.Scale, replicas *int) Params {
 	p := Params{
 		Min: s.Min, Max: s.Max, Concurrency: s.Concurrency, Target: s.Target,
 		RPS: s.RPS, Idle: s.Idle,
+		Metric: s.Metric, Goal: s.Goal, Activation: s.Activation, Window: s.Window,
 	}
 	if replicas != nil {
 		p.Min = *replicas
@@ -76,9 +85,12 @@ func orElse[T int | time.Duration](v *T, def T) {
 func (p *Params) width() time.Duration { return p.Stable / slots }
 
 // burstSlots is how many slots the burst window spans.
-func (p *Params) burstSlots() int {
+func (p *Params) burstSlots() int { return p.slotsIn(p.Burst) }
+
+// slotsIn is how many slots of the stable window the newest d of it spans.
+func (p *Params) slotsIn(d time.Duration) int {
 	w := p.width()
-	return min(int((p.Burst+w-1)/w), slots)
+	return int(min((d+w-1)/w, slots))
 }
 
 // enough stands for any number of instances that is surely above Max.

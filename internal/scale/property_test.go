@@ -27,6 +27,16 @@ func randomHistory(r *rand.Rand) history {
 		Min: r.IntN(4), Max: r.IntN(40), Concurrency: 1 + r.IntN(40), Target: 1 + r.IntN(100),
 		RPS: r.IntN(3) * 50, Idle: time.Duration(r.IntN(300)) * time.Second,
 	}}
+	if r.IntN(2) == 0 {
+		h.p.Metric = []fn.Metric{fn.MetricConcurrency, fn.MetricRPS, fn.MetricCPU, fn.MetricQueue}[r.IntN(4)]
+		h.p.Goal = math.Pow(10, r.Float64()*4-1)
+	}
+	if r.IntN(2) == 0 {
+		h.p.Activation = r.IntN(8)
+	}
+	if r.IntN(2) == 0 {
+		h.p.Window = time.Duration(r.IntN(300)) * time.Second
+	}
 	level := 0.0
 	for range 20 + r.IntN(100) {
 		switch r.IntN(6) {
@@ -39,7 +49,7 @@ func randomHistory(r *rand.Rand) history {
 		if r.IntN(15) == 0 {
 			gap = time.Duration(r.Int64N(int64(3 * time.Minute)))
 		}
-		m := Sample{Concurrency: level, Requests: int(level), Running: r.IntN(12), Starting: r.IntN(3)}
+		m := Sample{Concurrency: level, Requests: int(level), Running: r.IntN(12), Starting: r.IntN(3), CPU: level * r.Float64() * 100, Pending: int(level)}
 		if r.IntN(10) == 0 {
 			m.Started = m.Starting
 		}
@@ -85,6 +95,8 @@ func TestMoreLoadNeverWantsFewer(t *testing.T) {
 		more := m
 		more.Concurrency = m.Concurrency*(1+r.Float64()) + r.Float64()*10
 		more.Requests += r.IntN(100)
+		more.CPU += r.Float64() * 1000
+		more.Pending += r.IntN(100)
 		if _, md := Decide(now, h.p, before, more); md.Want < d.Want {
 			t.Errorf("load %v wants %d, load %v only %d", m.Concurrency, d.Want, more.Concurrency, md.Want)
 		}
@@ -98,7 +110,7 @@ func TestBurstModeNeverFallsUnlessIdle(t *testing.T) {
 		if h.p != lastParams {
 			last, lastParams = Decision{}, h.p
 		}
-		if last.Burst && d.Burst && d.Want < last.Want {
+		if last.Burst && last.Reason != ReasonWindow && d.Burst && d.Want < last.Want {
 			t.Errorf("burst mode fell from %d to %d", last.Want, d.Want)
 		}
 		last = d
@@ -112,7 +124,7 @@ func TestDecidingTwiceFromOneStateGivesOneAnswer(t *testing.T) {
 		Decide(now, h.p, before, other) // must leave no trace in before
 		s2, d2 := Decide(now, h.p, before, m)
 		if d2 != d || !reflect.DeepEqual(s2, after) {
-			t.Errorf("first %+v, then %+v\n%s", d, d2, cmp.Diff(after, s2, cmp.AllowUnexported(State{}, window{})))
+			t.Errorf("first %+v, then %+v\n%s", d, d2, cmp.Diff(after, s2, cmp.AllowUnexported(State{}, window{}, highs{})))
 		}
 	})
 }
@@ -203,8 +215,11 @@ func TestWindowGoesAwayWithItsLoad(t *testing.T) {
 }
 
 func TestStateIsSmall(t *testing.T) {
-	if n := unsafe.Sizeof(State{}); n > 128 {
-		t.Errorf("a State takes %d bytes, 128 are promised", n)
+	if n := unsafe.Sizeof(State{}); n > 136 {
+		t.Errorf("a State takes %d bytes, 136 are promised", n)
+	}
+	if n := unsafe.Sizeof(highs{}); n > 300 {
+		t.Errorf("a down window takes %d bytes, 300 are promised", n)
 	}
 	if n := unsafe.Sizeof(window{}); n > 600 {
 		t.Errorf("a window takes %d bytes, 600 are promised", n)
@@ -238,5 +253,98 @@ func TestAClockThatGoesBackDoesNoHarm(t *testing.T) {
 	}
 	if _, d = Decide(start.Add(2*time.Second), p, s, Sample{Concurrency: 3, Running: 3}); d.Want != 3 {
 		t.Errorf("afterwards want %d, want 3", d.Want)
+	}
+}
+
+func TestTrafficActivates(t *testing.T) {
+	lives(t, 300, func(h history, _ time.Time, _ State, m Sample, _ State, d Decision) {
+		if (m.Concurrency > 0 || m.Requests > 0) && d.Want < min(h.p.Activation, h.p.Max) {
+			t.Errorf("traffic wants %d, the activation is %d", d.Want, h.p.Activation)
+		}
+	})
+}
+
+func TestWindowKeepsTheMostWantedUnlessIdle(t *testing.T) {
+	type wish struct {
+		at   time.Time
+		want int
+	}
+	var wishes []wish
+	var last Params
+	lives(t, 300, func(h history, now time.Time, _ State, _ Sample, _ State, d Decision) {
+		if h.p != last {
+			wishes, last = nil, h.p
+		}
+		if d.Reason == ReasonIdle || d.Reason == ReasonMin && d.Want == h.p.Min {
+			wishes = nil // the idle time has the last word
+			return
+		}
+		for _, w := range wishes {
+			if now.Sub(w.at) < h.p.Window && d.Want < w.want {
+				t.Errorf("want %d, although %d were wanted %v ago and the window is %v", d.Want, w.want, now.Sub(w.at), h.p.Window)
+			}
+		}
+		if d.Reason != ReasonWindow {
+			wishes = append(wishes, wish{now, d.Want})
+		}
+	})
+}
+
+func TestGoalIsWhatOneInstanceGets(t *testing.T) {
+	for _, c := range []struct {
+		metric fn.Metric
+		m      Sample // of a second, again and again
+		goal   float64
+		want   int
+	}{
+		{fn.MetricConcurrency, Sample{Concurrency: 30}, 10, 3},
+		{fn.MetricConcurrency, Sample{Concurrency: 30.1}, 10, 4},
+		{fn.MetricRPS, Sample{Requests: 100}, 50, 2},
+		{fn.MetricRPS, Sample{Requests: 101}, 50, 3},
+		{fn.MetricRPS, Sample{Requests: 1000, CPU: 9000, Pending: 9000}, 100, 10},
+		{fn.MetricCPU, Sample{CPU: 1500, Requests: 1}, 500, 3},
+		{fn.MetricCPU, Sample{CPU: 1501, Requests: 1}, 500, 4},
+		{fn.MetricQueue, Sample{Pending: 100, Requests: 1}, 10, 10},
+		{fn.MetricQueue, Sample{Pending: 7, Requests: 1}, 0.5, 14},
+		{fn.MetricRPS, Sample{Requests: 90000}, 50, 40},
+	} {
+		p := Params{Max: 40, Concurrency: 1000, Idle: time.Hour, Metric: c.metric, Goal: c.goal}
+		s, now := State{}, start
+		for range 100 {
+			now = now.Add(time.Second)
+			c.m.Over = time.Second
+			var d Decision
+			s, d = Decide(now, p, s, c.m)
+			if c.m.Running = d.Want; d.Want != c.want {
+				t.Fatalf("%s %+v with a goal of %v: want %d, must be %d", c.metric, c.m, c.goal, d.Want, c.want)
+			}
+		}
+	}
+}
+
+func TestAlertStepsAreThoseOfThePlatform(t *testing.T) {
+	for _, c := range []struct {
+		current, lo, hi, factor int
+		firing                  bool
+		want                    int
+	}{
+		{1, 1, 20, 20, true, 2},
+		{1, 1, 5, 20, true, 2},
+		{2, 1, 5, 21, true, 4}, // 1.05, rounded up
+		{1, 1, 5, 100, true, 5},
+		{1, 1, 100, 100, true, 6}, // of the bound no more than 5 count
+		{19, 1, 20, 100, true, 20},
+		{20, 1, 20, 20, true, 20},
+		{3, 1, 5, 0, true, 3},
+		{0, 0, 5, 20, true, 1},
+		{9, 1, 5, 20, true, 5},
+		{9, 2, 20, 20, false, 2},
+		{1, 2, 20, 20, false, 2},
+		{-3, -1, -1, 500, true, 0},
+		{math.MaxInt, 0, math.MaxInt, 100, true, math.MaxInt},
+	} {
+		if got := AlertStep(c.current, c.lo, c.hi, c.factor, c.firing); got != c.want {
+			t.Errorf("%+v: got %d", c, got)
+		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rouse.dev/rouse/internal/fn"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what the decider says into testdata/*.txt; review the diff")
@@ -80,6 +82,7 @@ func (st *stage) command(words []string) {
 			Min: a.num("min", 0), Max: a.num("max", 10), Concurrency: a.num("concurrency", 10),
 			Target: a.num("target", 100), RPS: a.num("rps", 0), Idle: a.dur("idle", 5*time.Minute),
 			Up: a.num("up", 0), Down: a.num("down", 0),
+			Metric: fn.Metric(a.m["metric"]), Goal: a.float("goal"), Activation: a.num("activation", 0), Window: a.dur("window", 0),
 		}
 	case "running":
 		st.running = st.int(words[1])
@@ -90,6 +93,7 @@ func (st *stage) command(words []string) {
 	case "held":
 		a := st.args(words[1:])
 		n := Burst(a.num("inflight", 0), a.num("queued", 0), st.params.Concurrency, st.running, a.num("starting", 0), st.params.Max)
+		n = First(n, st.running+a.num("starting", 0), st.params.Activation, st.params.Max)
 		fmt.Fprintf(st.out, "  start %d at once\n", n)
 	default:
 		st.t.Fatalf("no such command: %s", words[0])
@@ -99,7 +103,7 @@ func (st *stage) command(words []string) {
 // pass lets time pass under a steady load, looking every 2 seconds.
 func (st *stage) pass(d time.Duration, a args) {
 	every := a.dur("every", 2*time.Second)
-	m := Sample{Concurrency: a.float("load"), Started: a.num("started", 0)}
+	m := Sample{Concurrency: a.float("load"), Started: a.num("started", 0), CPU: a.float("cpu"), Pending: a.num("pending", 0)}
 	rps := a.float("rps")
 	for end := st.clock.Add(d); st.clock.Before(end); {
 		st.clock = st.clock.Add(every)
@@ -135,8 +139,12 @@ func (st *stage) look(m Sample) Decision {
 		mode = "burst"
 	}
 	if now := fmt.Sprint(d.Want, mode, d.Reason); now != st.shown {
-		fmt.Fprintf(st.out, "  %s  running %-2d  want %-2d  %s  %-9s  stable %5.1f  recent %5.1f\n",
-			st.time(), st.running, d.Want, mode, d.Reason, d.Stable, d.Recent)
+		measure := fmt.Sprintf("stable %5.1f  recent %5.1f", d.Stable, d.Recent)
+		if st.params.Goal > 0 {
+			measure = fmt.Sprintf("load %6.1f", d.Load)
+		}
+		fmt.Fprintf(st.out, "  %s  running %-2d  want %-2d  %s  %-9s  %s\n",
+			st.time(), st.running, d.Want, mode, d.Reason, measure)
 		st.shown = now
 	}
 	st.running = d.Want

@@ -103,3 +103,17 @@ func (w *window) average(n int) (level, rps float64) {
 	}
 	return busy / span, calls / span
 }
+
+// peak returns the highest level of a slot among the newest n.
+func (w *window) peak(n int) (top float64) {
+	if w == nil {
+		return 0
+	}
+	for i := max(w.last-int64(n)+1, 0); i <= w.last; i++ {
+		span := min(w.until.Sub(w.began.Add(time.Duration(i)*w.width)), w.width).Seconds()
+		if span > 0 {
+			top = max(top, float64(w.busy[i%slots])/span)
+		}
+	}
+	return top
+}

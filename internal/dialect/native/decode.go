@@ -60,6 +60,8 @@ func checkShape(ms *fn.Mistakes, path string, v any, t reflect.Type) {
 	case reflect.Int, reflect.Int64:
 		n, isNumber := v.(float64)
 		ok = isNumber && n == float64(int64(n))
+	case reflect.Float64:
+		_, ok = v.(float64)
 	case reflect.Slice:
 		list, isList := v.([]any)
 		ok = isList || v == nil

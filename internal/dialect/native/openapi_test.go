@@ -158,6 +158,8 @@ func (d *documenter) schema(t reflect.Type) object {
 		return object{"type": "boolean"}
 	case reflect.Int:
 		return object{"type": "integer"}
+	case reflect.Float64:
+		return object{"type": "number"}
 	case reflect.Int64:
 		return object{"type": "integer", "format": "int64"}
 	case reflect.Slice:

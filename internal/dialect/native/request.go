@@ -70,7 +70,9 @@ func readSpec(ms *fn.Mistakes, s api.Spec) fn.Spec {
 	out.Scale = fn.Scale{
 		Min: s.Scale.Min, Max: s.Scale.Max, Concurrency: s.Scale.Concurrency, Target: s.Scale.Target,
 		RPS: s.Scale.RPS, Queue: s.Scale.Queue,
-		Idle: quantity(ms, "scale.idle", s.Scale.Idle, fn.ParseDuration),
+		Idle:   quantity(ms, "scale.idle", s.Scale.Idle, fn.ParseDuration),
+		Metric: fn.Metric(s.Scale.Metric), Goal: s.Scale.Goal, Activation: s.Scale.Activation,
+		Window: quantity(ms, "scale.window", s.Scale.Window, fn.ParseDuration),
 	}
 	if s.Scale.Freeze == never {
 		out.Scale.Freeze = -1

@@ -82,7 +82,8 @@ func specOf(s fn.Spec) api.Spec {
 		},
 		Scale: api.Scale{
 			Min: s.Scale.Min, Max: s.Scale.Max, Concurrency: s.Scale.Concurrency, Target: s.Scale.Target,
-			RPS: s.Scale.RPS, Queue: s.Scale.Queue, Freeze: spanOf(s.Scale.Freeze), Idle: spanOf(s.Scale.Idle),
+			RPS: s.Scale.RPS, Metric: string(s.Scale.Metric), Goal: s.Scale.Goal, Activation: s.Scale.Activation,
+			Window: spanOf(s.Scale.Window), Queue: s.Scale.Queue, Freeze: spanOf(s.Scale.Freeze), Idle: spanOf(s.Scale.Idle),
 		},
 		Network: string(s.Network),
 	}
