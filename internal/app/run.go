@@ -32,10 +32,14 @@ func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
 		errs.add(w.gateway.Serve(inner, ln))
 		stopOuter(errNotServing) // a listener that broke ends the server
 	})
+	if ln := w.listenMetrics(ctx); ln != nil {
+		outside.Go(func() { errs.add(w.serveMetrics(outer, ln)) })
+	}
 	ready()
 	<-outer.Done()
 	w.log.Info("stopping", "reason", context.Cause(outer))
 	errs.add(w.drain(inner))
+	errs.add(w.faas.Close())
 	outside.Wait()
 	stopInner()
 	inside.Wait()

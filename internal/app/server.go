@@ -33,6 +33,7 @@ import (
 	"rouse.dev/rouse/internal/observe"
 	"rouse.dev/rouse/internal/pool"
 	"rouse.dev/rouse/internal/route"
+	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store/pebble"
 	"rouse.dev/rouse/templates"
 )
@@ -49,11 +50,13 @@ type parts struct {
 	log     *slog.Logger
 	dir     *datadir.Dir
 	store   *pebble.Store
+	secrets *secret.Keys
 	logs    *logs.Store
 	observe *observe.Observer
 	engine  *process.Engine
 	pool    *pool.Pool
 	control *control.Controller
+	faas    *openfaas.API
 	gateway *gateway.Server
 	fresh   string // password made by this start
 	closers []func() error
@@ -93,7 +96,7 @@ func (s server) make(ctx context.Context, w *parts, url string) error {
 		return err
 	}
 	w.log = log
-	if err := w.openState(); err != nil {
+	if err := w.openState(ctx); err != nil {
 		return err
 	}
 	if err := w.openEngine(ctx); err != nil {
@@ -103,7 +106,7 @@ func (s server) make(ctx context.Context, w *parts, url string) error {
 }
 
 // openState opens what lies in the data folder.
-func (w *parts) openState() (err error) {
+func (w *parts) openState(ctx context.Context) (err error) {
 	if w.dir, err = datadir.Open(w.cfg.Data); err != nil {
 		return err
 	}
@@ -112,6 +115,13 @@ func (w *parts) openState() (err error) {
 		return err
 	}
 	w.closers = append(w.closers, w.store.Close)
+	sealed, err := control.HasSecrets(ctx, w.store)
+	if err != nil {
+		return err
+	}
+	if w.secrets, err = secret.Open(w.dir.Path(), sealed); err != nil {
+		return err
+	}
 	if w.logs, err = logs.Open(w.dir.Logs(), logs.Config{Bytes: int64(w.cfg.Logs.Bytes)}); err != nil {
 		return err
 	}
@@ -163,7 +173,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 			Packed: int64(w.cfg.Limits.Upload), Bytes: int64(w.cfg.Limits.Unpacked), Entries: w.cfg.Limits.Files,
 		}},
 		Logs: w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
-		Forget:    w.forget(builds),
+		Secrets: w.secrets, Forget: w.forget(builds),
 		Artifacts: w.dir.Artifacts(), CollectArtifacts: w.dir.CollectArtifacts, Binary: binary,
 		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
 		Version: s.p.Version, URL: url, Domain: w.cfg.Domain,
@@ -193,8 +203,10 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 	if err != nil {
 		return err
 	}
+	who := auth.NewChecker(accounts, time.Now)
+	w.faas = w.newOpenFaaS(who, metrics)
 	handler := native.New(native.Config{
-		Control: w.control, Identify: auth.NewChecker(accounts, time.Now).Identify, Log: w.part("api"),
+		Control: w.control, Identify: who.Identify, Log: w.part("api"),
 		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
 	})
 	var trusted []netip.Prefix
@@ -206,7 +218,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		trusted = append(trusted, p)
 	}
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: handler, Log: w.part("gateway"),
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: doors(w.faas, handler), Log: w.part("gateway"),
 		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: "rouse/" + s.p.Version,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,

@@ -44,6 +44,7 @@ func config(t *testing.T) conf.Config {
 	cfg := conf.Default(filepath.Join(t.TempDir(), "data"))
 	cfg.Listen = "127.0.0.1:0"
 	cfg.Engine.Spares = 0
+	cfg.OpenFaaS.MetricsListen = "127.0.0.1:0"
 	cfg.Pool.DrainGrace = 5 * time.Second
 	return cfg
 }

@@ -64,7 +64,7 @@ func load(t *testing.T) []pkg {
 // of the longest prefix that is.
 var layers = [][]string{
 	{"api", "internal/fn", "internal/wire", "internal/memnet", "internal/archtest", "internal/contract"},
-	{"client", "internal/route", "internal/scale", "internal/conf", "internal/auth", "internal/manifest", "internal/watchdog", "internal/bundles", "templates"},
+	{"client", "internal/route", "internal/scale", "internal/conf", "internal/auth", "internal/secret", "internal/manifest", "internal/watchdog", "internal/bundles", "templates"},
 	{"internal/engine", "internal/store", "internal/queue", "internal/logs", "internal/observe", "internal/datadir"},
 	{"internal/build", "internal/pool"},
 	{"internal/control", "internal/gateway"},

@@ -24,6 +24,8 @@ type Config struct {
 	Build    Build    `yaml:"build"`
 	Logs     Logs     `yaml:"logs"`
 	Calls    Calls    `yaml:"calls"`
+	Metrics  Metrics  `yaml:"metrics"`
+	OpenFaaS OpenFaaS `yaml:"openfaas"`
 
 	// origin tells where each field that is not at its default came from:
 	// path → "file", "environment" or "flag". Never changed after Load.
@@ -129,6 +131,16 @@ type Calls struct {
 	Records int `yaml:"records" doc:"newest calls kept in memory, over all functions"`
 }
 
+// Metrics is about counters in the format Prometheus reads.
+type Metrics struct {
+	Public bool `yaml:"public" doc:"/metrics on the API's port needs no account, as OpenFaaS has it; the names of all functions are in it"`
+}
+
+// OpenFaaS is about what only users of OpenFaaS look for.
+type OpenFaaS struct {
+	MetricsListen string `yaml:"metricsListen" doc:"address and port of a second listener with /metrics and /healthz, without an account, where Prometheus expects OpenFaaS's gateway; off is none"`
+}
+
 // Default returns the configuration of a server that is told nothing, whose
 // data lies in data.
 func Default(data string) Config {
@@ -168,5 +180,7 @@ func Default(data string) Config {
 		},
 		Logs:  Logs{Bytes: 4 << 20},
 		Calls: Calls{Records: 10_000},
+
+		OpenFaaS: OpenFaaS{MetricsListen: "127.0.0.1:8082"},
 	}
 }

@@ -84,6 +84,12 @@ func (f field) set(text string) error {
 			return fn.Errorf(fn.Invalid, "%q is not a whole number", text)
 		}
 		*p = n
+	case *bool:
+		v, err := strconv.ParseBool(strings.TrimSpace(text))
+		if err != nil {
+			return fn.Errorf(fn.Invalid, "%q is not true or false", text)
+		}
+		*p = v
 	case *time.Duration:
 		d, err := fn.ParseDuration(text)
 		if err != nil {

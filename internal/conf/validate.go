@@ -12,9 +12,15 @@ import (
 	"rouse.dev/rouse/internal/fn"
 )
 
+// Off is the address of a listener that is not there.
+const Off = "off"
+
 // validate notes everything wrong with c.
 func (c *Config) validate(ms *fn.Mistakes) {
-	validateListen(ms, c.Listen)
+	validateListen(ms, "listen", c.Listen)
+	if c.OpenFaaS.MetricsListen != Off && c.OpenFaaS.MetricsListen != "" {
+		validateListen(ms, "openfaas.metricsListen", c.OpenFaaS.MetricsListen)
+	}
 	if !filepath.IsAbs(c.Data) {
 		ms.Add("data", "%q is not a folder's absolute path", c.Data)
 	}
@@ -99,20 +105,20 @@ func absolute(ms *fn.Mistakes, field, path string) {
 	}
 }
 
-func validateListen(ms *fn.Mistakes, addr string) {
+func validateListen(ms *fn.Mistakes, field, addr string) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		ms.Add("listen", "%q is not HOST:PORT, such as 127.0.0.1:8080", addr)
+		ms.Add(field, "%q is not HOST:PORT, such as 127.0.0.1:8080", addr)
 		return
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		ms.Add("listen", "the port of %q is not a number from 0 to 65535", addr)
+		ms.Add(field, "the port of %q is not a number from 0 to 65535", addr)
 	}
 	if host == "" || host == "localhost" {
 		return
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
-		ms.Add("listen", "%q is not an address; to serve on all write 0.0.0.0 or [::]", host)
+		ms.Add(field, "%q is not an address; to serve on all write 0.0.0.0 or [::]", host)
 	}
 }
 

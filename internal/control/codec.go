@@ -14,10 +14,13 @@ const (
 	kindFunctions  = "functions"
 	kindImages     = "images"    // name: the reference in full
 	kindRevisions  = "revisions" // namespace: the function's "namespace/name"; name: 8 digits, so that key order is number order
+	kindSecrets    = "secrets"
 )
 
 // Kinds returns every kind of object there is in a store.
-func Kinds() []string { return []string{kindNamespaces, kindFunctions, kindImages, kindRevisions} }
+func Kinds() []string {
+	return []string{kindNamespaces, kindFunctions, kindImages, kindRevisions, kindSecrets}
+}
 
 func namespaceKey(name string) store.Key {
 	return store.Key{Kind: kindNamespaces, Name: name}
@@ -33,6 +36,10 @@ func imageKey(ref fn.ImageRef) store.Key {
 
 func revisionKey(rev fn.RevisionRef) store.Key {
 	return store.Key{Kind: kindRevisions, Namespace: rev.Ref.String(), Name: fmt.Sprintf("%08d", rev.Number)}
+}
+
+func secretKey(namespace, name string) store.Key {
+	return store.Key{Kind: kindSecrets, Namespace: namespace, Name: name}
 }
 
 // encode is the one way an object becomes bytes.
@@ -81,6 +88,12 @@ func Validate(o store.Object) error {
 			return fn.Errorf(fn.Invalid, "%v", err)
 		}
 		return sameKey(o, revisionKey(r.RevisionRef), ValidateRevision(r))
+	case kindSecrets:
+		s, err := decode[sealedSecret](o)
+		if err != nil {
+			return fn.Errorf(fn.Invalid, "%v", err)
+		}
+		return sameKey(o, secretKey(s.Namespace, s.Name), validateSecret(s))
 	}
 	return fn.Errorf(fn.Invalid, "unknown kind of object %q", o.Kind)
 }

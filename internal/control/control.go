@@ -14,6 +14,7 @@ import (
 	"rouse.dev/rouse/internal/logs"
 	"rouse.dev/rouse/internal/pool"
 	"rouse.dev/rouse/internal/route"
+	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store"
 )
 
@@ -24,6 +25,7 @@ type Pool interface {
 	Limit(rev fn.RevisionRef, n int)
 	Retire(rev fn.RevisionRef)
 	Forget(rev fn.RevisionRef)
+	Renew(rev fn.RevisionRef)
 	Stats(ref fn.Ref) []pool.Stats
 }
 
@@ -39,6 +41,7 @@ type Config struct {
 	Images   []Resolver // asked in this order for references the store does not know
 	Logs     *logs.Store
 	Archive  Archive
+	Secrets  *secret.Keys
 	Engine   engine.Reporter // may be nil
 	Forget   func(fn.Ref)    // told of removed functions; may be nil
 	Log      *slog.Logger
@@ -86,6 +89,9 @@ func New(cfg Config) *Controller {
 func (c *Controller) Load(ctx context.Context) error {
 	functions, err := c.loadRoutes(ctx)
 	if err != nil {
+		return err
+	}
+	if err := c.checkKeys(ctx); err != nil {
 		return err
 	}
 	for _, f := range functions {

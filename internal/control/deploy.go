@@ -93,7 +93,10 @@ func (c *Controller) checkDeploy(ctx context.Context, d Deploy) (fn.Spec, error)
 	if err != nil {
 		return spec, err
 	}
-	return spec, c.namespaceExists(ctx, d.Namespace)
+	if err := c.namespaceExists(ctx, d.Namespace); err != nil {
+		return spec, err
+	}
+	return spec, c.secretsExist(ctx, d.Namespace, spec.Secrets)
 }
 
 // artifact builds the source, or finds the artifact the deploy names.

@@ -48,6 +48,10 @@ func (c *Controller) launch(r fn.Revision) (pool.Launch, error) {
 		Root: root, Program: program, Env: env,
 		Policy: r.Spec.Policy,
 	}
+	if len(r.Spec.Secrets) > 0 {
+		env[secretsEnv] = secretsDir
+		l.Files = func(ctx context.Context) ([]engine.File, error) { return c.secretFiles(ctx, r.Ref, r.Spec.Secrets) }
+	}
 	if strings.HasPrefix(r.Artifact.Program.Command[0], platformDir+"/") {
 		l.Mounts = []engine.Mount{{Source: c.cfg.Binary, Target: platformDir + "/rouse"}}
 	}

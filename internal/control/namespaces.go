@@ -96,6 +96,13 @@ func (c *Controller) DeleteNamespace(ctx context.Context, name string) error {
 	if len(functions) > 0 {
 		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s has %d functions", name, len(functions)), "remove them first")
 	}
+	secrets, err := c.sealedSecrets(ctx, name)
+	if err != nil {
+		return err
+	}
+	if len(secrets) > 0 {
+		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s has %d secrets", name, len(secrets)), "remove them first: rouse secret list -n %s", name)
+	}
 	_, err = c.cfg.Store.Apply(ctx, store.Change{Key: o.Key, IfVersion: o.Version})
 	if fn.KindOf(err) == fn.Conflict {
 		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s was used while it was being deleted", name), "see what is in it: rouse list -n %s", name)

@@ -25,7 +25,7 @@ func (c *Controller) Restore(ctx context.Context, r io.Reader, replace bool) (Ba
 }
 
 func (c *Controller) restore(ctx context.Context, u Unpacked, replace bool) (BackupInfo, error) {
-	if err := checkWhole(u); err != nil {
+	if err := errors.Join(checkWhole(u), c.checkOpens(u.Objects)); err != nil {
 		return BackupInfo{}, err
 	}
 	if err := c.gate.alone(ctx); err != nil {
@@ -54,6 +54,7 @@ func (c *Controller) restore(ctx context.Context, u Unpacked, replace bool) (Bac
 	info := BackupInfo{
 		Bytes: u.Bytes, Namespaces: count(u.Objects, kindNamespaces),
 		Functions: count(u.Objects, kindFunctions), Revisions: count(u.Objects, kindRevisions),
+		Secrets: count(u.Objects, kindSecrets),
 	}
 	return info, c.follow(context.WithoutCancel(ctx), old) // stored: what runs must follow
 }
@@ -203,6 +204,10 @@ func checkWhole(u Unpacked) error {
 				if key := revisionKey(fn.RevisionRef{Ref: f.Ref, Number: t.Revision}); !in[key] {
 					missing(o, key.String())
 				}
+			}
+		case kindSecrets: // one that a function names may be missing: it may have been removed
+			if !in[namespaceKey(o.Namespace)] {
+				missing(o, "namespace "+o.Namespace)
 			}
 		case kindRevisions:
 			r, err := decode[fn.Revision](o)

@@ -25,6 +25,7 @@ import (
 	"rouse.dev/rouse/internal/logs"
 	"rouse.dev/rouse/internal/pool"
 	"rouse.dev/rouse/internal/route"
+	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store"
 	"rouse.dev/rouse/internal/store/memory"
 	"rouse.dev/rouse/templates"
@@ -78,6 +79,14 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	r.engine, r.builder, r.routes = &memEngine{}, &memBuilder{artifacts: r.dir.Artifacts()}, route.New()
+	has, err := HasSecrets(r.t.Context(), r.store)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	keys, err := secret.Open(r.dir.Path(), has)
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	launcher := &Launcher{}
 	quiet := slog.New(slog.DiscardHandler)
 	r.pool = pool.New(pool.Config{Engine: r.engine, Source: launcher, Logs: output, Log: quiet})
@@ -86,7 +95,7 @@ func (r *rig) start() {
 	r.Controller = New(Config{
 		Store: r.store, Routes: r.routes, Pool: r.pool, Builder: r.builder, Runtimes: set,
 		Sources: Sources{Dir: r.dir.Sources(), Tmp: r.dir.Tmp()},
-		Logs:    output, Archive: memArchive{r.dir, r.store}, Log: quiet, Forget: r.forgot,
+		Secrets: keys, Logs: output, Archive: memArchive{r.dir, r.store}, Log: quiet, Forget: r.forgot,
 		Artifacts: r.dir.Artifacts(), CollectArtifacts: r.dir.CollectArtifacts, Binary: "/bin/rouse",
 		Defaults: policy, Version: "v0", URL: "http://127.0.0.1:8080", Keep: 3,
 	})

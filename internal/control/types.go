@@ -106,4 +106,5 @@ type Runtime struct {
 type BackupInfo struct {
 	Bytes                            int64
 	Namespaces, Functions, Revisions int
+	Secrets                          int
 }

@@ -9,6 +9,7 @@ import (
 
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/route"
+	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store"
 )
 
@@ -17,12 +18,23 @@ func samples(tb testing.TB) []store.Object {
 	tb.Helper()
 	spec := fn.Spec{Runtime: "python", Policy: fn.Default(), Env: map[string]string{"A": "b"}}
 	made := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	keys, err := secret.Open(tb.TempDir(), false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	sealed, err := keys.Seal("default/db.key", []byte("hunter2"))
+	if err != nil {
+		tb.Fatal(err)
+	}
 	var out []store.Object
 	for key, v := range map[store.Key]any{
 		namespaceKey("default"): fn.Namespace{Name: "default", Labels: map[string]string{"a": "b"}, Created: made},
 		functionKey(alpha): fn.Function{
 			Ref: alpha, Spec: spec, Latest: 2, Replicas: new(1), Created: made, Updated: made,
 			Traffic: []fn.Target{{Revision: 2, Weight: 100}, {Revision: 1, Tag: "old"}},
+		},
+		secretKey("default", "db.key"): sealedSecret{
+			Secret: fn.Secret{Namespace: "default", Name: "db.key", Created: made, Updated: made}, Sealed: sealed,
 		},
 		revisionKey(rev(alpha, 2)): fn.Revision{
 			RevisionRef: rev(alpha, 2), Digest: "sha256:" + artifact("y"), Spec: spec, Created: made,
@@ -47,8 +59,8 @@ func TestValidateTakesWhatControlStores(t *testing.T) {
 		moved.Name += "0"
 		mentions(t, Validate(moved), fn.Invalid, "key")
 		moved = o
-		moved.Kind = "secrets"
-		mentions(t, Validate(moved), fn.Invalid, "secrets")
+		moved.Kind = "things"
+		mentions(t, Validate(moved), fn.Invalid, "things")
 		moved = o
 		moved.Value = []byte(`{"name":7}`)
 		mentions(t, Validate(moved), fn.Invalid)
@@ -90,6 +102,8 @@ func FuzzValidate(f *testing.F) {
 			if _, err := (&Controller{}).launch(v); err != nil {
 				t.Fatalf("taken, but it cannot be launched: %v", err)
 			}
+		case kindSecrets:
+			again[sealedSecret](t, o)
 		case kindNamespaces:
 			again[fn.Namespace](t, o)
 		default:

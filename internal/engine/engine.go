@@ -7,6 +7,7 @@ package engine
 import (
 	"context"
 	"io"
+	"io/fs"
 	"net"
 	"time"
 
@@ -47,6 +48,7 @@ type Spec struct {
 	Limits   fn.Limits
 	Network  fn.Network
 	Mounts   []Mount // extra folders; used by builds
+	Files    []File  // what this instance alone may read
 
 	// Output receives what the program writes. The engine calls Write from
 	// its own goroutines, one for each stream, until the instance is done;
@@ -60,6 +62,24 @@ type Mount struct {
 	Source, Target string
 	Writable       bool
 }
+
+// File is a small file that is made for one instance: of all sandboxes only
+// that one sees it, it cannot write or replace it, and it is gone when the
+// instance is. Its content is never on the host's disk, nor in an argument or
+// variable. The folder it lies in holds such files only, and no other mount
+// lies in or above it.
+//
+// An engine that can mount nothing puts it elsewhere and writes that place for
+// its path wherever the path stands in arguments and variables.
+type File struct {
+	Path string      // absolute, as the program sees it
+	Data []byte      // the engine does not keep it after Start
+	Mode fs.FileMode // read permissions; 0: 0400, that is the program's own user
+}
+
+// MaxFileBytes is the most that the files of one instance may hold together;
+// files in several folders that hold the same count once.
+const MaxFileBytes = 8 << 20
 
 // Instance is one running sandbox. All methods may be called from several
 // goroutines at once.

@@ -32,6 +32,15 @@ type Namespace struct {
 	Created     time.Time         `json:"created"`
 }
 
+// Secret is a named value that functions of its namespace may read. The value
+// itself is no part of it: nothing that has been stored is ever shown again.
+type Secret struct {
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"` // see ValidateSecretName
+	Created   time.Time `json:"created"`
+	Updated   time.Time `json:"updated"` // when its value was last set
+}
+
 // Function is a name and its intent. It points at the revisions that serve it.
 type Function struct {
 	Ref

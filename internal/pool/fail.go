@@ -88,6 +88,9 @@ func (g *group) cannotStart(ctx context.Context, err error) *fn.Failure {
 	if endedByUs(ctx) {
 		return shuttingDown()
 	}
+	if f, ok := errors.AsType[*fn.Failure](err); ok {
+		return f
+	}
 	f := &fn.Failure{
 		Kind: fn.Unavailable, Phase: fn.PhaseStart, Cause: "cannot-start", Err: err,
 		Message: fmt.Sprintf("%s cannot be started", g.rev.Ref), Hint: fn.Hint(err),

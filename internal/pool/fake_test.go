@@ -40,7 +40,7 @@ type memEngine struct {
 
 func (e *memEngine) Start(ctx context.Context, spec engine.Spec) (engine.Instance, error) {
 	n := e.starts.Add(1)
-	i := &memInstance{e: e, mute: e.mute || e.dumb == spec.Revision.Name, id: spec.ID, began: time.Now(), done: make(chan struct{}), dying: make(chan struct{}), kill: make(chan engine.Exit, 1)}
+	i := &memInstance{e: e, mute: e.mute || e.dumb == spec.Revision.Name, id: spec.ID, files: spec.Files, began: time.Now(), done: make(chan struct{}), dying: make(chan struct{}), kill: make(chan engine.Exit, 1)}
 	e.mu.Lock()
 	if e.live == nil {
 		e.live = map[string]*memInstance{}
@@ -75,6 +75,7 @@ type memInstance struct {
 	dying chan struct{}
 	kill  chan engine.Exit
 	exit  engine.Exit // valid after done
+	files []engine.File
 
 	conns   sync.WaitGroup
 	mu      sync.Mutex

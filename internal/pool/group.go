@@ -25,6 +25,7 @@ type group struct {
 	waiters   []*waiter     // held calls, first come first served
 	inflight  int           // slots in use
 	pin       int           // instances to keep whatever the traffic
+	gen       int           // how often the instances were renewed
 	retired   bool          // takes no new traffic: idle instances go at once
 	lastUse   time.Time     // last time a call came or went
 	changed   chan struct{} // closed, and made anew, when insts or failures change

@@ -38,6 +38,7 @@ type instance struct {
 	meter reading       // owned by group.measure
 
 	// guarded by g.mu
+	gen       int // of the group when Launch.Files was asked
 	state     state
 	calls     int         // slots in use
 	idle      []*Slot     // kept-alive connections not in use
@@ -86,13 +87,17 @@ func (g *group) start(ctx context.Context) {
 	limit := g.launch.Policy.Limits.Start
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errStartDeadline)
 	defer cancel()
-
+	files, err := g.files(ctx, i)
+	if err != nil {
+		g.startFailed(i, g.cannotStart(ctx, err))
+		return
+	}
 	out := g.p.cfg.Logs.Writer(g.rev, i.id, "stdout", i.current)
 	errs := g.p.cfg.Logs.Writer(g.rev, i.id, "stderr", i.current)
 	box, err := g.p.cfg.Engine.Start(ctx, engine.Spec{
 		ID: i.id, Revision: g.rev, Root: g.launch.Root, Program: g.launch.Program,
 		Env: g.launch.Env, Limits: g.launch.Policy.Limits, Network: g.launch.Policy.Network,
-		Mounts: g.launch.Mounts, Stdout: out, Stderr: errs,
+		Mounts: g.launch.Mounts, Files: files, Stdout: out, Stderr: errs,
 	})
 	if err != nil {
 		out.Close()
@@ -160,6 +165,7 @@ func (g *group) started(i *instance, first *Slot) {
 		g.surplus--
 		i.drainLocked()
 	}
+	g.renewLocked(i)
 	g.changedLocked()
 }
 

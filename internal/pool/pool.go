@@ -39,6 +39,10 @@ type Launch struct {
 	Env     map[string]string
 	Policy  fn.Policy // with defaults
 	Mounts  []engine.Mount
+
+	// Files returns the instance's private files; it is asked for each
+	// instance anew, and nothing of its answer is kept. Nil: there are none.
+	Files func(ctx context.Context) ([]engine.File, error)
 }
 
 // Logs receives what instances print.

@@ -31,6 +31,7 @@ import (
 	"rouse.dev/rouse/internal/logs"
 	"rouse.dev/rouse/internal/pool"
 	"rouse.dev/rouse/internal/route"
+	"rouse.dev/rouse/internal/secret"
 	"rouse.dev/rouse/internal/store/memory"
 	"rouse.dev/rouse/templates"
 )
@@ -86,7 +87,7 @@ func start(t *testing.T, more ...func(*openfaas.Config)) *rig {
 		t.Fatal(err)
 	}
 	cfg := openfaas.Config{
-		Control: r.Controller, Secrets: secretsOf(r.Controller), Calls: &r.calls, Identify: auth.NewChecker(known, nil).Identify,
+		Control: r.Controller, Secrets: r.Controller, Calls: &r.calls, Identify: auth.NewChecker(known, nil).Identify,
 		Log:     slog.New(slog.NewTextHandler(r, nil)),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "rouse_up 1\n") }),
 		Sample:  time.Millisecond,
@@ -117,6 +118,10 @@ func (r *rig) platform() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	keys, err := secret.Open(r.t.TempDir(), false)
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	output, err := logs.Open(dir.Logs(), logs.Config{})
 	if err != nil {
 		r.t.Fatal(err)
@@ -128,7 +133,7 @@ func (r *rig) platform() {
 	r.Controller = control.New(control.Config{
 		Store: db, Routes: routes, Pool: live, Builder: memBuilder{dir.Artifacts()}, Runtimes: set,
 		Sources: control.Sources{Dir: dir.Sources(), Tmp: dir.Tmp()}, Images: []control.Resolver{registry{}},
-		Logs: output, Log: quiet, Artifacts: dir.Artifacts(), CollectArtifacts: dir.CollectArtifacts, Binary: "/bin/rouse",
+		Logs: output, Log: quiet, Secrets: keys, Artifacts: dir.Artifacts(), CollectArtifacts: dir.CollectArtifacts, Binary: "/bin/rouse",
 		Defaults: policy, Version: "v0.1.0", URL: "http://127.0.0.1:8080",
 	})
 	launcher.Bind(r.Controller)

@@ -81,8 +81,15 @@ func (c *call) changeSecret(status int, do func(context.Context, string, *secret
 	if err := fn.ValidateSecretName("name", req.Name); err != nil {
 		return err
 	}
-	if err := do(c.r.Context(), namespace, &req); err != nil {
-		return err
+	switch err := do(c.r.Context(), namespace, &req); kindOf(err) {
+	case fn.NotFound: // in the words of these clients, who call the default namespace by another name
+		return fn.Errorf(fn.NotFound, "there is no secret %s in namespace %s", req.Name, namespaceOut(namespace))
+	case fn.Conflict:
+		return fn.Errorf(fn.Conflict, "secret %s exists already in namespace %s", req.Name, namespaceOut(namespace))
+	default:
+		if err != nil {
+			return err
+		}
 	}
 	return c.done(status)
 }

@@ -33,6 +33,10 @@ type Options struct {
 	CPU      bool // Limits.CPU is enforced; needs Meter
 	Tmp      bool // Limits.Tmp is enforced; needs Isolated
 	Recover  bool // what a killed server leaves can be found; needs Main
+	Files    bool // Spec.Files are there; needs Isolated
+
+	// Folders returns the host folders where an engine keeps things on disk.
+	Folders func(id string) []string
 
 	// Hidden are further host files and folders that Escapes must not see.
 	Hidden []string
@@ -54,6 +58,7 @@ func Run(t *testing.T, open Open, opts Options) {
 	}{
 		{"start", true, startCases()},
 		{"sandbox", opts.Isolated, sandboxCases()},
+		{"files", opts.Files, fileCases()},
 		{"dial", true, dialCases()},
 		{"end", true, endCases()},
 		{"crowd", true, crowdCases()},

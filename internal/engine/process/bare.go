@@ -36,8 +36,12 @@ func (d *draft) bareFiles(mounts []engine.Mount) error {
 		names = append(names, m.Target, m.Source)
 		d.box.Binds = append(d.box.Binds, plan.Bind{Source: m.Source, Writable: m.Writable, File: file})
 	}
+	private, err := d.bareFolders()
+	if err != nil {
+		return err
+	}
 	d.bareHost()
-	d.rename(names)
+	d.rename(append(names, private...))
 	return d.barePort()
 }
 

@@ -206,5 +206,6 @@ func (e *Engine) Close() error {
 	if e.base != "" {
 		errs = append(errs, os.RemoveAll(e.base))
 	}
+	_ = os.Remove(e.cfg.shm()) // mostly there is none
 	return errors.Join(errs...)
 }

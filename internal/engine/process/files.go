@@ -57,7 +57,7 @@ func (d *draft) fullFiles(mounts []engine.Mount) error {
 		d.undo.closeFD(fd)
 		d.box.Trees = append(d.box.Trees, plan.Tree{FD: fd, Target: m.Target, Writable: m.Writable})
 	}
-	return nil
+	return d.private(func(target string) error { return v.Target(target, false) })
 }
 
 // open checks a mount's source and, if it is writable, gives it to the
@@ -145,7 +145,7 @@ func (d *draft) userFiles(mounts []engine.Mount) error {
 		}
 		d.box.Binds = append(d.box.Binds, plan.Bind{Source: m.Source, Target: m.Target, Writable: m.Writable, File: file})
 	}
-	return nil
+	return d.private(func(target string) error { return d.e.baseTarget(target, false) })
 }
 
 // baseTarget makes a mount point in the prepared root folder.

@@ -35,6 +35,9 @@ func (e *Engine) Recover(ctx context.Context) (engine.Leftovers, error) {
 		l.Files += n
 		errs = append(errs, err)
 	}
+	n, err = e.recoverShm()
+	l.Files += n
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return l, fmt.Errorf("cleaning up after an earlier server: %w", err)
 	}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"maps"
 	"path"
 	"regexp"
@@ -53,7 +54,7 @@ func checkSpec(s *engine.Spec) error {
 	if s.Limits.Memory < 0 || s.Limits.CPU < 0 || s.Limits.Pids < 0 || s.Limits.Tmp < 0 {
 		return fn.Errorf(fn.Invalid, "a limit is negative")
 	}
-	return checkMounts(s)
+	return errors.Join(checkMounts(s), checkFiles(s))
 }
 
 func checkMounts(s *engine.Spec) error {
@@ -66,13 +67,18 @@ func checkMounts(s *engine.Spec) error {
 			strings.ContainsRune(m.Source+m.Target, 0) {
 			return fn.Errorf(fn.Invalid, "bad mount of %q at %q", m.Source, m.Target)
 		}
-		top, _, _ := strings.Cut(m.Target[1:], "/")
-		if slices.Contains([]string{"proc", "dev", "sys", "etc", "usr", "bin", "sbin", "lib", "lib64", "tmp"}, top) || seen[m.Target] {
+		if reserved(m.Target) || seen[m.Target] {
 			return fn.Errorf(fn.Invalid, "nothing may be mounted at %q", m.Target)
 		}
 		seen[m.Target] = true
 	}
 	return nil
+}
+
+// reserved says that a path lies where the sandbox's own things are.
+func reserved(p string) bool {
+	top, _, _ := strings.Cut(p[1:], "/")
+	return slices.Contains([]string{"proc", "dev", "sys", "etc", "usr", "bin", "sbin", "lib", "lib64", "tmp"}, top)
 }
 
 // environ is the whole environment of the program, sorted.

@@ -34,6 +34,7 @@ func (e *Engine) Start(ctx context.Context, spec engine.Spec) (engine.Instance, 
 func (e *Engine) start(ctx context.Context, i *instance, spec *engine.Spec) error {
 	d := &draft{e: e, spec: spec, level: e.level, box: plan.Box{Level: e.level}}
 	defer d.undo.run()
+	defer func() { d.box.Folders, spec.Files = nil, nil }() // the draft lives as long as the instance
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -151,5 +152,73 @@ func TestUnprivilegedStop(t *testing.T) {
 	}
 	if out, exit := run(t, e, command("orphans", "bash", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!")); exit.Code != 0 || out == "" {
 		t.Errorf("exit %+v, output %q", exit, out)
+	}
+}
+
+// TestUnprivilegedFiles: without rights, too, a private file is there for its
+// instance alone and in memory only. A level that mounts nothing tells the
+// program another path.
+func TestUnprivilegedFiles(t *testing.T) {
+	e := newLowEngine(t)
+	spec := func(id, marker string) engine.Spec {
+		s := command(id, "bash", "-c", `
+			cat $PLACE/key; stat -c ' %a' $PLACE/key
+			for f in $PLACE/key $PLACE/new; do (echo x > $f) 2>/dev/null && echo wrote $f; done
+			rm -f $PLACE/key 2>/dev/null; mv $PLACE/key $PLACE/other 2>/dev/null
+			cat $PLACE/key; echo; cat $OTHER/key 2>/dev/null; ls $AGAIN; ls /dev/shm 2>/dev/null; echo end; exec sleep 1000`)
+		s.Env = map[string]string{"PLACE": "/var/one", "AGAIN": "/var/two"}
+		s.Files = []engine.File{{Path: "/var/one/key", Data: []byte(marker)}, {Path: "/var/two/key", Data: []byte(marker)}}
+		return s
+	}
+	_, first := start(t, e, spec("a", "first-marker"))
+	first.await(t, "first-marker\n")
+	second := spec("b", "second-marker")
+	if e.level == plan.Landlock {
+		second.Env["OTHER"] = filepath.Join(e.cfg.shm(), "a", "0")
+	}
+	i, out := start(t, e, second)
+	const want = "second-marker 400\nsecond-marker\nkey\nend\n"
+	out.await(t, want)
+	if e.level == plan.Landlock {
+		if _, err := os.Stat(filepath.Join(e.cfg.shm(), "b", "0", "key")); err != nil {
+			t.Error("it is not where it should be:", err)
+		}
+	}
+	if err := i.Stop(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != want {
+		t.Errorf("it said %q, want %q", got, want)
+	}
+	if left, err := os.ReadDir(filepath.Join(e.cfg.shm(), "b")); err == nil {
+		t.Errorf("left in memory: %v", left)
+	}
+}
+
+func TestUnprivilegedFilesOfAKilledServerGo(t *testing.T) {
+	e := newLowEngine(t)
+	if e.level != plan.Landlock {
+		return // the kernel does it
+	}
+	dir, err := e.cfg.openShm()
+	if err == nil {
+		err = errors.Join(os.Mkdir(filepath.Join(dir, "left"), 0o700), os.WriteFile(filepath.Join(dir, "left", "key"), []byte("x"), 0o400))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := e.Recover(t.Context()); err != nil || l.Files != 1 {
+		t.Errorf("recovered %+v, %v", l, err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the folder is still there")
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil { // as somebody else might
+		t.Fatal(err)
+	}
+	s := command("x", "true")
+	s.Files = []engine.File{{Path: "/var/one/key", Data: []byte("x")}}
+	if _, err := e.Start(t.Context(), s); fn.KindOf(err) != fn.Unavailable {
+		t.Errorf("in a folder that is open to others: %v", err)
 	}
 }

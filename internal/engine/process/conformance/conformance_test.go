@@ -66,8 +66,9 @@ func options(t *testing.T) enginetest.Options {
 		}
 	}
 	return enginetest.Options{
-		Isolated: true, Network: true, Freeze: true, Meter: true, Tmp: true, Recover: true,
+		Isolated: true, Network: true, Freeze: true, Meter: true, Tmp: true, Recover: true, Files: true,
 		Memory: ok["memory limit"], Pids: ok["process limit"], CPU: ok["processor limit"],
+		Folders: func(id string) []string { return []string{runDir(id)} },
 	}
 }
 

@@ -32,10 +32,11 @@ type Box struct {
 	Binds   []Bind // User: host folders below Base; Landlock: host paths the program may use
 	Devices []string
 
-	Masks   []Mask // what of /proc is hidden
-	Tmp     int64  // size of /tmp in bytes
-	TmpDir  string // Landlock: the host folder that serves as /tmp
-	Trees   []Tree // Full: detached mounts and where they go
+	Masks   []Mask   // what of /proc is hidden
+	Tmp     int64    // size of /tmp in bytes
+	TmpDir  string   // Landlock: the host folder that serves as /tmp
+	Trees   []Tree   // Full: detached mounts and where they go
+	Folders []Folder // private to this sandbox
 	Ruleset *Ruleset
 	Filter  Filter
 	Limits  []Rlimit
@@ -58,6 +59,19 @@ type Tree struct {
 	FD       int
 	Target   string
 	Writable bool
+}
+
+// Folder is a read-only folder of files that nobody outside has.
+type Folder struct {
+	Targets []string // where it is seen; at least one
+	Files   []File
+}
+
+// File is one file of a Folder.
+type File struct {
+	Name string
+	Data []byte
+	Mode uint32
 }
 
 // Bind is a host path made visible.

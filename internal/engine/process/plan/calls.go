@@ -10,6 +10,9 @@ var (
 	sysClose         = Call{"close", unix.SYS_CLOSE}
 	sysCloseRange    = Call{"close_range", unix.SYS_CLOSE_RANGE}
 	sysCreateRuleset = Call{"landlock_create_ruleset", unix.SYS_LANDLOCK_CREATE_RULESET}
+	sysFchown        = Call{"fchown", unix.SYS_FCHOWN}
+	sysFchownat      = Call{"fchownat", unix.SYS_FCHOWNAT}
+	sysPwrite        = Call{"pwrite64", unix.SYS_PWRITE64}
 	sysDup3          = Call{"dup3", unix.SYS_DUP3}
 	sysExecve        = Call{"execve", unix.SYS_EXECVE}
 	sysIoctl         = Call{"ioctl", unix.SYS_IOCTL}

@@ -106,6 +106,7 @@ func (c *compiler) full() {
 		c.add("mounting "+t.Target, sysMoveMount, FD(t.FD, "tree of "+t.Target), Str(""), atCwd(), Str(t.Target),
 			Flags(unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"))
 	}
+	c.folders("")
 	c.hostname()
 	c.add("dropping groups", sysSetgroups, zero(), zero())
 	c.add("entering the user namespace", sysSetns, FD(b.UserNS, "user namespace"), Flags(unix.CLONE_NEWUSER, "CLONE_NEWUSER"))

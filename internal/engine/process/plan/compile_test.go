@@ -28,6 +28,7 @@ func boxes() map[string]*Box {
 	}
 	full := common(Full)
 	full.Trees = []Tree{{40, "/function", false}, {41, "/cache", true}}
+	full.Folders = []Folder{{[]string{"/var/one", "/var/two"}, []File{{"key", make([]byte, 5000), 0o400}, {"open", nil, 0o444}}}}
 	offline := common(Full)
 	offline.NetNS, offline.Listen = -1, -1
 	offline.Ruleset = &Ruleset{ABI: 1}
@@ -35,6 +36,7 @@ func boxes() map[string]*Box {
 	user.UID, user.GID, user.Base = 1001, 1002, "/run/rouse/base"
 	user.Binds = []Bind{{Source: "/usr", Target: "/usr"}, {Source: "/srv/work", Target: "/function", Writable: true}}
 	user.Devices = []string{"/dev/null"}
+	user.Folders = []Folder{{[]string{"/var/one"}, []File{{"key", []byte("content"), 0o400}}}}
 	bare := common(Landlock)
 	bare.TmpDir, bare.Devices = "/run/rouse/tmp/a", []string{"/dev/null"}
 	bare.Binds = []Bind{{Source: "/usr"}, {Source: "/etc/hosts", File: true}, {Source: "/srv/work", Writable: true}}

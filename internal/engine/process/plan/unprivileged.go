@@ -26,6 +26,7 @@ func (c *compiler) user() {
 	}
 	c.tmpfs(b.Base + "/tmp")
 	c.proc(b.Base+"/proc", b.Base+"/dev/null", b.Base+"/var/empty")
+	c.folders(b.Base)
 	c.pivot()
 	c.hostname()
 	c.privileges()

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -86,6 +87,15 @@ func (s *server) do(w io.Writer, r io.Reader, command string, args []string) {
 	case "read":
 		b, err := os.ReadFile(args[0])
 		fmt.Fprintf(w, "%v %s", err, b)
+	case "stat":
+		info, err := os.Lstat(args[0])
+		if err != nil {
+			fmt.Fprint(w, err)
+			return
+		}
+		fmt.Fprintf(w, "%v %d %v", info.Mode(), info.Size(), info.Sys().(*syscall.Stat_t).Uid == uint32(os.Getuid()))
+	case "spoil":
+		fmt.Fprint(w, strings.Join(spoil(args[0]), " "))
 	case "list":
 		names, err := filepath.Glob(args[0])
 		fmt.Fprintf(w, "%v %s", err, strings.Join(names, " "))
@@ -121,4 +131,38 @@ func write(path string, n int) error {
 		n -= k
 	}
 	return nil
+}
+
+// spoil tries to change a file, or what its path leads to, in every way there
+// is, and names those that worked.
+func spoil(path string) []string {
+	var done []string
+	try := func(name string, err error) {
+		if err == nil {
+			done = append(done, name)
+		}
+	}
+	dir := filepath.Dir(path)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	try("open for writing", err)
+	if err == nil {
+		_, err = f.WriteString("spoilt")
+		try("write", err)
+		f.Close()
+	}
+	try("truncate", os.Truncate(path, 0))
+	try("chmod", os.Chmod(path, 0o777))
+	try("chmod the folder", os.Chmod(dir, 0o777))
+	try("create", write(filepath.Join(dir, "new"), 1))
+	try("link", os.Symlink("/etc/passwd", filepath.Join(dir, "link")))
+	_ = os.WriteFile("/tmp/other", []byte("spoilt"), 0o644)
+	try("rename over it", os.Rename("/tmp/other", path))
+	try("rename the folder", os.Rename(dir, dir+"2"))
+	try("rename its parent", os.Rename(filepath.Dir(dir), filepath.Dir(dir)+"2"))
+	try("remove", os.Remove(path))
+	try("remove all", os.RemoveAll(dir))
+	try("mount over it", syscall.Mount("none", dir, "tmpfs", 0, ""))
+	try("remount", syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND, ""))
+	try("unmount", syscall.Unmount(dir, syscall.MNT_DETACH))
+	return done
 }

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/conf"
+	"rouse.dev/rouse/internal/dialect/openfaas"
+	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/observe"
+)
+
+// newOpenFaaS makes what answers OpenFaaS's clients.
+func (w *parts) newOpenFaaS(who *auth.Checker, metrics http.Handler) *openfaas.API {
+	return openfaas.New(openfaas.Config{
+		Control: w.control, Secrets: w.control, Calls: totals{w.observe}, Identify: who.Identify, Log: w.part("openfaas"),
+		Metrics: metrics, Public: w.cfg.Metrics.Public,
+	})
+}
+
+// totals counts the calls of functions since the server started.
+type totals struct{ *observe.Observer }
+
+// Calls implements openfaas.Counter.
+func (t totals) Calls(ref fn.Ref) uint64 { return t.Totals(ref).Calls }
+
+// doors hands each request to the dialect it is for; the native API also says
+// of the rest that it is not there.
+func doors(faas *openfaas.API, native http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if faas.Owns(r) {
+			faas.ServeHTTP(w, r)
+			return
+		}
+		native.ServeHTTP(w, r)
+	})
+}
+
+// listenMetrics opens the second listener; nil if there is to be none. One that
+// cannot be had is no reason not to serve: it is there for habit's sake.
+func (w *parts) listenMetrics(ctx context.Context) net.Listener {
+	addr := w.cfg.OpenFaaS.MetricsListen
+	if addr == "" || addr == conf.Off {
+		return nil
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		w.log.Warn("metrics are served on the API's port only", "setting", "openfaas.metricsListen", "error", err)
+		return nil
+	}
+	return ln
+}
+
+// serveMetrics answers on the second listener until ctx ends.
+func (w *parts) serveMetrics(ctx context.Context, ln net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", w.faas)
+	mux.Handle("/healthz", w.faas)
+	s := &http.Server{
+		Handler: mux, ReadHeaderTimeout: w.cfg.Gateway.HeadTimeout, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
+		IdleTimeout: w.cfg.Gateway.IdleTimeout, ErrorLog: slog.NewLogLogger(w.part("metrics").Handler(), slog.LevelDebug),
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
