@@ -108,12 +108,13 @@ func (c *cli) deployed(done []api.Function) error {
 
 // deployOne packs, uploads and deploys one function.
 func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t target) (api.Function, error) {
-	return c.deployFolder(ctx, cl, v, t, pack.Folder)
+	return c.deployFolder(ctx, cl, v, &t, pack.Folder)
 }
 
-// deployFolder is deployOne with another way to pack.
-func (c *cli) deployFolder(ctx context.Context, cl *client.Client, v *deployView, t target, packed func(string) (*pack.Archive, error)) (api.Function, error) {
-	v.header(t)
+// deployFolder is deployOne with another way to pack. It notes the source's
+// digest in t.
+func (c *cli) deployFolder(ctx context.Context, cl *client.Client, v *deployView, t *target, packed func(string) (*pack.Archive, error)) (api.Function, error) {
+	v.header(*t)
 	archive, err := packed(t.dir)
 	if err != nil {
 		return api.Function{}, err

@@ -104,6 +104,9 @@ func (c *cli) stackTarget(s selection, p *project, f stack.Function) (stackTarge
 			return t, fn.WithHint(err, "see function %s at line %d of %s", f.Name, f.Line, p.name)
 		}
 		t.source = f.Handler
+		if packages := t.args[stack.AdditionalPackage]; packages != "" {
+			c.note("%s %s: no build line of a Dockerfile is run here, so that these are to be on the server's machine: %s", c.errLook.warn.Render("note:"), f.Name, packages)
+		}
 	}
 	env, err := p.environment(f)
 	if err != nil {
@@ -277,7 +280,23 @@ func (c *cli) deployContext(ctx context.Context, cl *client.Client, v *deployVie
 		return api.Function{}, err
 	}
 	t.dir = dir
-	return c.deployFolder(ctx, cl, v, t.target, pack.Context)
+	f, err := c.deployFolder(ctx, cl, v, &t.target, pack.Context)
+	if err == nil && t.req.Spec.Image != "" {
+		c.nameImage(ctx, cl, v, t)
+	}
+	return f, err
+}
+
+// nameImage lets the image's name stand for what was built, as if it had been
+// pushed: faas-cli can deploy the same stack file then. The function is there
+// already, so that it is no error if that may not be.
+func (c *cli) nameImage(ctx context.Context, cl *client.Client, v *deployView, t stackTarget) {
+	req := api.ImageRequest{Reference: t.req.Spec.Image, Source: t.req.Source, Spec: api.Spec{Runtime: contextRuntime}}
+	if _, err := cl.SetImage(ctx, req); err != nil {
+		v.remark(fmt.Sprintf("the server does not know it as %s: %v", req.Reference, err))
+		return
+	}
+	v.step("image", req.Reference)
 }
 
 // write lays the context out in dir and puts the build arguments in.
