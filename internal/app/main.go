@@ -2,14 +2,11 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"golang.org/x/term"
 
 	"rouse.dev/rouse/internal/cli"
-	"rouse.dev/rouse/internal/fn"
-	"rouse.dev/rouse/internal/watchdog"
 )
 
 // Process is what the program has of the process it runs in.
@@ -23,7 +20,7 @@ type Process struct {
 
 // Main runs the program and returns its exit code.
 func Main(ctx context.Context, p Process) int {
-	if len(p.Args) > 2 && p.Args[1] == "watchdog" {
+	if len(p.Args) > 1 && p.Args[1] == "watchdog" {
 		return supervise(ctx, p)
 	}
 	dir, err := os.Getwd()
@@ -37,20 +34,6 @@ func Main(ctx context.Context, p Process) int {
 		Env: p.Lookup, Dir: dir, Root: os.Geteuid() == 0, Version: p.Version,
 		Up: serverOf(p).Up, Doctor: serverOf(p).Doctor,
 	}, p.Args[1:])
-}
-
-// supervise is "rouse watchdog -- PROGRAM ARGS": what serves the calls of a
-// forked function inside its sandbox.
-func supervise(ctx context.Context, p Process) int {
-	args := p.Args[2:]
-	if args[0] == "--" {
-		args = args[1:]
-	}
-	if err := watchdog.Run(ctx, watchdog.Config{Command: args}); err != nil {
-		fmt.Fprintln(p.Stderr, err)
-		return fn.ExitCode(err)
-	}
-	return 0
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -10,11 +10,9 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/watchdog/fork"
 )
 
 // Config says what to serve. The zero value of all but Command is usable.
@@ -37,7 +35,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return fn.Errorf(fn.Invalid, "watchdog: %w", err)
 	}
 	if cfg.Listener == nil {
-		if cfg.Listener, err = inherited(); err != nil {
+		if cfg.Listener, err = fork.Inherited(); err != nil {
 			return err
 		}
 	}
@@ -47,7 +45,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Stderr == nil {
 		cfg.Stderr = os.Stderr
 	}
-	s := &server{program: program, argv: cfg.Command, env: baseEnv(cfg.Env), kids: newChildren(), log: &lineWriter{w: cfg.Stderr}}
+	s := &server{program: program, argv: cfg.Command, env: fork.BaseEnv(cfg.Env), kids: fork.NewChildren(), log: fork.NewLog(cfg.Stderr)}
 	for _, pair := range s.env {
 		if v, ok := strings.CutPrefix(pair, "CONTENT_TYPE="); ok {
 			s.contentType = v
@@ -56,36 +54,21 @@ func Run(ctx context.Context, cfg Config) error {
 	return s.run(ctx, cfg.Listener)
 }
 
-// inherited opens the listening socket on descriptor 3 and makes sure that no
-// program started from here gets it.
-func inherited() (net.Listener, error) {
-	unix.CloseOnExec(3)
-	f := os.NewFile(3, "http")
-	defer f.Close() // the listener has its own copy
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, fn.Errorf(fn.Invalid, "watchdog: descriptor 3 is not a listening socket: %w", err)
-	}
-	return l, nil
-}
-
 // server is one Run.
 type server struct {
 	program     string
 	argv        []string
 	env         []string
 	contentType string // of every response; "": told from its first bytes
-	kids        *children
-	log         *lineWriter
+	kids        *fork.Children
+	log         *fork.Log
 }
 
 func (s *server) run(ctx context.Context, l net.Listener) error {
-	// Programs that outlive the shell that started them come to us.
-	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // process 1 has them anyway
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer s.kids.stop()
-	wg.Go(s.kids.reap)
+	defer s.kids.Stop()
+	wg.Go(s.kids.Reap)
 	hs := &http.Server{Handler: http.HandlerFunc(s.serve), MaxHeaderBytes: 256 << 10}
 	served := make(chan error, 1)
 	wg.Go(func() { served <- hs.Serve(l) })
@@ -100,7 +83,3 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	}
 	return nil
 }
-
-// linger is how long output is waited for after the program ended: only a
-// program that left its own process group can keep it open.
-const linger = time.Second

@@ -30,7 +30,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "alternations of each comparison")
 	flag.DurationVar(&o.period, "period", 3*time.Second, "load in each alternation")
 	flag.IntVar(&o.colds, "colds", 50, "cold starts of each kind")
-	flag.StringVar(&o.only, "only", "warm,cold,many", "parts to run")
+	flag.StringVar(&o.only, "only", "warm,cold,many,fork", "parts to run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, o)
@@ -58,7 +58,7 @@ func run(ctx context.Context, o options) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *host, options) error
-	}{{"warm", warm}, {"cold", cold}, {"many", many}} {
+	}{{"warm", warm}, {"cold", cold}, {"many", many}, {"fork", fork}} {
 		if !strings.Contains(","+o.only+",", ","+part.name+",") {
 			continue
 		}

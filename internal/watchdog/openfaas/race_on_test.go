@@ -1,0 +1,5 @@
+//go:build race
+
+package openfaas
+
+const raceEnabled = true
