@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,9 +201,7 @@ func (c *cli) fetchTemplate(ctx context.Context, s selection, p *project, lang s
 // environment joins a function's variables with its environment files.
 func (p *project) environment(f stack.Function) (map[string]string, error) {
 	out := map[string]string{}
-	for k, v := range f.Environment {
-		out[k] = v
-	}
+	maps.Copy(out, f.Environment)
 	root, err := os.OpenRoot(p.dir)
 	if err != nil {
 		return nil, fileError(p.dir, err)
@@ -213,9 +212,7 @@ func (p *project) environment(f stack.Function) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for k, v := range vars {
-			out[k] = v
-		}
+		maps.Copy(out, vars)
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -112,9 +113,7 @@ func (c *cli) stackTarget(s selection, p *project, f stack.Function) (stackTarge
 	if err != nil {
 		return t, err
 	}
-	for k, v := range s.env {
-		env[k] = v
-	}
+	maps.Copy(env, s.env)
 	labels, annotations, err := s.marks()
 	if err != nil {
 		return t, err
@@ -342,11 +341,7 @@ func join(a, b map[string]string) map[string]string {
 		return nil
 	}
 	out := make(map[string]string, len(a)+len(b))
-	for k, v := range a {
-		out[k] = v
-	}
-	for k, v := range b {
-		out[k] = v
-	}
+	maps.Copy(out, a)
+	maps.Copy(out, b)
 	return out
 }

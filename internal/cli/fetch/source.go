@@ -3,6 +3,7 @@ package fetch
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"rouse.dev/rouse/internal/fn"
@@ -59,12 +60,7 @@ func allowed(scheme, at string) bool {
 	if err != nil || strings.HasPrefix(u.Host, "-") || u.Host == "" && scheme != "file" {
 		return false
 	}
-	for _, s := range schemes {
-		if s == scheme {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(schemes, scheme)
 }
 
 // String is the source without a password.

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -77,8 +78,11 @@ func Is(data []byte) bool {
 		Provider  yaml.Node `yaml:"provider"`
 		Functions yaml.Node `yaml:"functions"`
 	}
-	if len(data) > MaxBytes || yaml.Unmarshal(data, &top) != nil {
+	if len(data) > MaxBytes {
 		return false
+	}
+	if yaml.Unmarshal(data, &top) != nil { // it may be YAML once its variables are put in
+		return bytes.HasPrefix(data, []byte("provider:")) || bytes.Contains(data, []byte("\nprovider:"))
 	}
 	return top.Provider.Kind != 0 || top.Functions.Kind == yaml.MappingNode
 }

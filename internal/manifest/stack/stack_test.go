@@ -241,6 +241,7 @@ func TestIsTellsAStackFileFromAManifest(t *testing.T) {
 		"not yaml: [":                           false,
 		"":                                      false,
 		"functions:\n  a:\n    image: ${IMAGE}": true,
+		"version: 1.0\nprovider:\n  name: openfaas\nfunctions:\n  a:\n    labels: {${LABELS:-a: b}}\n": true,
 	} {
 		if got := Is([]byte(in)); got != want {
 			t.Errorf("%q: %v", in, got)
