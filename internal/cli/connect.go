@@ -33,7 +33,9 @@ func (c *cli) connect() (*client.Client, error) {
 	if user == "" {
 		user = "admin"
 	}
-	if password := c.env(envPassword); password != "" {
+	if c.gateway != "" && base == c.gateway && !local(base) {
+		user = "" // a file chose it: nobody's password goes there
+	} else if password := c.env(envPassword); password != "" {
 		options = append(options, client.WithPassword(user, password))
 	} else if local(base) && !strings.Contains(base, "@") {
 		password, err := c.localPassword(user)

@@ -82,7 +82,7 @@ func (c *cli) deployAll(ctx context.Context, cl *client.Client, s selection) err
 	defer p.Close()
 	var done []api.Function
 	for _, t := range targets {
-		f, err := c.deployOne(ctx, cl, &deployView{progress: p}, t)
+		f, err := c.deployOne(ctx, cl, &deployView{progress: p}, &t)
 		if err != nil {
 			return err
 		}
@@ -106,16 +106,11 @@ func (c *cli) deployed(done []api.Function) error {
 	})
 }
 
-// deployOne packs, uploads and deploys one function.
-func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t target) (api.Function, error) {
-	return c.deployFolder(ctx, cl, v, &t, pack.Folder)
-}
-
-// deployFolder is deployOne with another way to pack. It notes the source's
+// deployOne packs, uploads and deploys one function. It notes the source's
 // digest in t.
-func (c *cli) deployFolder(ctx context.Context, cl *client.Client, v *deployView, t *target, packed func(string) (*pack.Archive, error)) (api.Function, error) {
+func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t *target) (api.Function, error) {
 	v.header(*t)
-	archive, err := packed(t.dir)
+	archive, err := t.pack(t.dir)
 	if err != nil {
 		return api.Function{}, err
 	}

@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
-	"rouse.dev/rouse/api"
 	"rouse.dev/rouse/client"
 	"rouse.dev/rouse/internal/cli/fetch"
-	"rouse.dev/rouse/internal/cli/pack"
 	"rouse.dev/rouse/internal/cli/shrinkwrap"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/manifest/stack"
@@ -63,7 +59,10 @@ func (c *cli) deployStack(ctx context.Context, s selection, p *project) error {
 		return err
 	}
 	defer cl.Close()
-	done, err := c.deployTargets(ctx, cl, p, s.stack.parallel, targets)
+	run := &stackRun{cli: c, client: cl, project: p.dir, progress: c.newProgress(0), stop: make(chan struct{})}
+	defer run.progress.Close()
+	done, err := run.all(ctx, targets, s.stack.parallel)
+	run.progress.End()
 	if err != nil {
 		return err
 	}
@@ -92,7 +91,11 @@ func (c *cli) chooseServer(p *project) {
 		c.note("%s provider.gateway of %s is not used, as the file comes from the web; --url says where the server is", c.errLook.warn.Render("note:"), p.name)
 	default:
 		c.gateway = p.Gateway
-		c.note("server %s, as %s says", c.gateway, p.name)
+		more := ""
+		if !local(c.gateway) {
+			more = "; no password is sent where a file points: confirm it with --url"
+		}
+		c.note("server %s, as %s says%s", c.gateway, p.name, more)
 	}
 }
 
@@ -190,125 +193,6 @@ func (c *cli) shrinkwrapAll(p *project, targets []stackTarget) error {
 		}
 	}
 	return nil
-}
-
-// deployTargets deploys so many at once. After one has failed no other is
-// begun; those under way end as they would.
-func (c *cli) deployTargets(ctx context.Context, cl *client.Client, p *project, parallel int, targets []stackTarget) ([]api.Function, error) {
-	prog := c.newProgress(0)
-	defer prog.Close()
-	done, errs := make([]api.Function, len(targets)), make([]error, len(targets))
-	next := make(chan int)
-	var failed sync.Once
-	stop := make(chan struct{})
-	var crew sync.WaitGroup
-	parallel = min(parallel, len(targets))
-	if parallel > 1 {
-		prog.Begin("deploying " + count(len(targets), "function"))
-	}
-	for range parallel {
-		crew.Go(func() {
-			for i := range next {
-				v := &deployView{progress: prog}
-				if parallel > 1 {
-					v.name = targets[i].ref.Name
-				}
-				if done[i], errs[i] = c.deployContext(ctx, cl, v, p, targets[i]); errs[i] != nil {
-					failed.Do(func() { close(stop) })
-				}
-			}
-		})
-	}
-feed:
-	for i := range targets {
-		select {
-		case <-stop:
-			break feed
-		default:
-		}
-		select {
-		case next <- i:
-		case <-stop:
-			break feed
-		}
-	}
-	close(next)
-	crew.Wait()
-	prog.End()
-	return c.sift(done, errs)
-}
-
-// sift returns what was deployed. Of several errors the first is the answer,
-// the others are told before.
-func (c *cli) sift(done []api.Function, errs []error) ([]api.Function, error) {
-	var out []api.Function
-	var first error
-	for i, err := range errs {
-		switch {
-		case err == nil && done[i].Name != "":
-			out = append(out, done[i])
-		case err != nil && first == nil:
-			first = err
-		case err != nil:
-			printError(c.Err, c.errLook, meaning(err), nil)
-		}
-	}
-	if first != nil && len(out) > 0 {
-		var names []string
-		for _, f := range out {
-			names = append(names, f.Name)
-		}
-		c.note("deployed before: %s", strings.Join(names, ", "))
-	}
-	return out, first
-}
-
-// deployContext makes the build context of one function and deploys it.
-func (c *cli) deployContext(ctx context.Context, cl *client.Client, v *deployView, p *project, t stackTarget) (api.Function, error) {
-	if t.context == nil {
-		v.headline(t.name(), "image "+t.source)
-		f, err := cl.Deploy(ctx, t.ref, t.req, v.event)
-		return f, untold(err, &v.shown)
-	}
-	dir, err := os.MkdirTemp("", "rouse-context-")
-	if err != nil {
-		return api.Function{}, fmt.Errorf("making a folder for the build context: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	if err := t.write(p.dir, dir); err != nil {
-		return api.Function{}, err
-	}
-	t.dir = dir
-	f, err := c.deployFolder(ctx, cl, v, &t.target, pack.Context)
-	if err == nil && t.req.Spec.Image != "" {
-		c.nameImage(ctx, cl, v, t)
-	}
-	return f, err
-}
-
-// nameImage lets the image's name stand for what was built, as if it had been
-// pushed: faas-cli can deploy the same stack file then. The function is there
-// already, so that it is no error if that may not be.
-func (c *cli) nameImage(ctx context.Context, cl *client.Client, v *deployView, t stackTarget) {
-	req := api.ImageRequest{Reference: t.req.Spec.Image, Source: t.req.Source, Spec: api.Spec{Runtime: contextRuntime}}
-	if _, err := cl.SetImage(ctx, req); err != nil {
-		v.remark(fmt.Sprintf("the server does not know it as %s: %v", req.Reference, err))
-		return
-	}
-	v.step("image", req.Reference)
-}
-
-// write lays the context out in dir and puts the build arguments in.
-func (t *stackTarget) write(project, dir string) error {
-	dest, err := os.OpenRoot(dir)
-	if err != nil {
-		return fmt.Errorf("opening the build context: %w", err)
-	}
-	defer dest.Close()
-	if _, err := shrinkwrap.Make(project, *t.context, dest); err != nil {
-		return fmt.Errorf("making the build context of %s: %w", t.ref.Name, err)
-	}
-	return shrinkwrap.Arguments(dest, t.args)
 }
 
 // nameValues reads flags of the form NAME=VALUE.

@@ -14,6 +14,7 @@ import (
 
 	"rouse.dev/rouse/api"
 	"rouse.dev/rouse/client"
+	"rouse.dev/rouse/internal/cli/pack"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/manifest"
 )
@@ -55,6 +56,7 @@ type target struct {
 	dir    string // with its source, absolute
 	source string // the same as the user knows it
 	req    api.DeployRequest
+	pack   func(dir string) (*pack.Archive, error)
 }
 
 // name is how the function is called.
@@ -118,7 +120,7 @@ func (c *cli) target(s selection, base string, f manifest.Function) (target, err
 	}
 	source := filepath.Join(base, filepath.FromSlash(f.Source))
 	return target{
-		ref: ref, dir: c.path(source), source: source,
+		ref: ref, dir: c.path(source), source: source, pack: pack.Folder,
 		req: api.DeployRequest{Spec: wireSpec(spec), Labels: labels, Annotations: annotations},
 	}, nil
 }
