@@ -20,6 +20,7 @@ import (
 	"rouse.dev/rouse/internal/build/runtimes"
 	"rouse.dev/rouse/internal/build/source"
 	"rouse.dev/rouse/internal/build/steps"
+	"rouse.dev/rouse/internal/bundles"
 	"rouse.dev/rouse/internal/cli"
 	"rouse.dev/rouse/internal/conf"
 	"rouse.dev/rouse/internal/control"
@@ -55,6 +56,7 @@ type parts struct {
 	observe *observe.Observer
 	engine  *process.Engine
 	pool    *pool.Pool
+	bundles *bundles.Set
 	control *control.Controller
 	faas    *openfaas.API
 	gateway *gateway.Server
@@ -167,12 +169,16 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
+	if w.bundles, err = bundles.Load(); err != nil {
+		return err
+	}
 	w.control = control.New(control.Config{
 		Store: w.store, Routes: routes, Pool: w.pool, Builder: builds, Builds: builds, Runtimes: set,
 		Sources: control.Sources{Dir: w.dir.Sources(), Tmp: w.dir.Tmp(), Limits: source.Limits{
 			Packed: int64(w.cfg.Limits.Upload), Bytes: int64(w.cfg.Limits.Unpacked), Entries: w.cfg.Limits.Files,
 		}},
-		Logs: w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
+		Images: []control.Resolver{brought{w.bundles}},
+		Logs:   w.logs, Archive: archive{dir: w.dir, store: w.store, log: w.log}, Engine: w.engine, Log: w.part("control"),
 		Secrets: w.secrets, Forget: w.forget(builds),
 		Artifacts: w.dir.Artifacts(), CollectArtifacts: w.dir.CollectArtifacts, Binary: binary,
 		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
@@ -209,6 +215,10 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		Control: w.control, Identify: who.Identify, Log: w.part("api"),
 		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
 	})
+	front, err := w.withBundles(handler)
+	if err != nil {
+		return err
+	}
 	var trusted []netip.Prefix
 	for _, text := range w.cfg.Gateway.TrustedProxies {
 		p, err := netip.ParsePrefix(text)
@@ -218,7 +228,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		trusted = append(trusted, p)
 	}
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: doors(w.faas, handler), Log: w.part("gateway"),
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: doors(w.faas, front), Log: w.part("gateway"),
 		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: "rouse/" + s.p.Version,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,

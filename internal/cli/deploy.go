@@ -29,6 +29,7 @@ are left out.
 FILE may be a stack file of OpenFaaS too, and one is found in a folder that has
 no ` + manifest.FileName + `: rouse help stack-files.`,
 		Example: "  rouse deploy hello\n  rouse deploy -f rouse.yaml\n  rouse deploy . --name hello-test -e MODE=test\n" +
+			"  rouse deploy --image functions/alpine:latest --name count -e fprocess=\"wc -l\"\n" +
 			"  rouse deploy -f stack.yaml --filter 'image-*' --parallel 4",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.take(args); err != nil {
@@ -51,6 +52,7 @@ no ` + manifest.FileName + `: rouse help stack-files.`,
 	}
 	s.flags(cmd)
 	s.deployFlags(cmd)
+	cmd.Flags().StringVar(&s.image, "image", "", "deploy what this reference stands for, in the place of a folder; see rouse image")
 	c.namespaceFlag(cmd, &s.namespace)
 	return cmd
 }
@@ -110,6 +112,10 @@ func (c *cli) deployed(done []api.Function) error {
 // digest in t.
 func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t *target) (api.Function, error) {
 	v.header(*t)
+	if t.req.Image != "" {
+		f, err := cl.Deploy(ctx, t.ref, t.req, v.event)
+		return f, untold(err, &v.shown)
+	}
 	archive, err := t.pack(t.dir)
 	if err != nil {
 		return api.Function{}, err

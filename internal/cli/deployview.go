@@ -77,14 +77,13 @@ func (v *deployView) Print(line string) {
 }
 
 func (v *deployView) header(t target) {
-	v.headline(t.name(), fmt.Sprintf("%s from %s", t.req.Spec.Runtime, t.source))
-}
-
-// headline says what is deployed, from what.
-func (v *deployView) headline(name, from string) {
-	v.Begin(name)
+	v.Begin(t.name())
 	if !v.quiet {
-		v.Print(v.look.bold.Render(name) + v.look.faint.Render("  "+from))
+		what := t.req.Spec.Runtime + " from " + t.source
+		if t.req.Image != "" {
+			what = t.source
+		}
+		v.Print(v.look.bold.Render(t.name()) + v.look.faint.Render("  "+what))
 	}
 }
 

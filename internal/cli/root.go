@@ -71,11 +71,11 @@ func (c *cli) addCommands(root *cobra.Command) {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Write and deploy", []*cobra.Command{c.newCommand(), c.deployCommand(), c.devCommand(), c.templateCommand()}},
+		{"Write and deploy", []*cobra.Command{c.newCommand(), c.deployCommand(), c.devCommand(), c.templateCommand(), c.storeCommand()}},
 		{"Use", []*cobra.Command{c.invokeCommand(), c.listCommand(), c.describeCommand(), c.logsCommand()}},
 		{"Change", []*cobra.Command{c.scaleCommand(), c.rollbackCommand(), c.revisionsCommand(), c.removeCommand()}},
 		{"Server", []*cobra.Command{
-			c.upCommand(), c.doctorCommand(), c.runtimesCommand(), c.namespaceCommand(), c.configCommand(),
+			c.upCommand(), c.doctorCommand(), c.runtimesCommand(), c.namespaceCommand(), c.imageCommand(), c.configCommand(),
 			c.backupCommand(), c.restoreCommand(), c.passwordCommand(), c.versionCommand(),
 		}},
 	}

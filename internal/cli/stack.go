@@ -97,6 +97,9 @@ func (c *cli) stackProject(ctx context.Context, s selection) (*project, error) {
 
 // stackText finds the text of the stack file; nil if there is none.
 func (c *cli) stackText(ctx context.Context, s selection) (name string, text []byte, err error) {
+	if s.image != "" {
+		return "", nil, nil
+	}
 	if fetch.IsURL(s.file) {
 		text, err = fetch.Text(ctx, s.file, "rouse/"+c.Version)
 		return s.file, text, err

@@ -94,9 +94,7 @@ func (r *stackRun) sift(done []api.Function, errs []error) ([]api.Function, erro
 // one deploys one function, from a build context if it is to be built.
 func (r *stackRun) one(ctx context.Context, v *deployView, t stackTarget) (api.Function, error) {
 	if t.context == nil {
-		v.headline(t.name(), "image "+t.source)
-		f, err := r.client.Deploy(ctx, t.ref, t.req, v.event)
-		return f, untold(err, &v.shown)
+		return r.deployOne(ctx, r.client, v, &t.target)
 	}
 	dir, err := os.MkdirTemp("", "rouse-context-")
 	if err != nil {

@@ -27,6 +27,7 @@ type selection struct {
 	namespace string            // "": the manifest's, else default
 	name      string            // of a single function
 	runtime   string            // of a single function
+	image     string            // reference that is deployed in the place of a folder
 	env       map[string]string // added to the manifest's
 
 	labels, annotations []string // NAME=VALUE, added to the manifest's
@@ -64,6 +65,10 @@ func (t target) name() string { return full(t.ref) }
 
 // targets reads the manifest and applies the flags.
 func (c *cli) targets(s selection) ([]target, error) {
+	if s.image != "" {
+		t, err := s.imageTarget()
+		return []target{t}, err
+	}
 	functions, base, err := c.read(s)
 	if err != nil {
 		return nil, err

@@ -138,7 +138,9 @@ type Metrics struct {
 
 // OpenFaaS is about what only users of OpenFaaS look for.
 type OpenFaaS struct {
-	MetricsListen string `yaml:"metricsListen" doc:"address and port of a second listener with /metrics and /healthz, without an account, where Prometheus expects OpenFaaS's gateway; off is none"`
+	MetricsListen   string `yaml:"metricsListen" doc:"address and port of a second listener with /metrics and /healthz, without an account, where Prometheus expects OpenFaaS's gateway; off is none"`
+	BuilderSecret   string `yaml:"builderSecret" doc:"file with the payload secret that requests to the Function Builder API, POST /build, are signed with; empty is no such API"`
+	BuilderInFlight int    `yaml:"builderInFlight" doc:"builds of that API at one time; further ones are refused"`
 }
 
 // Default returns the configuration of a server that is told nothing, whose
@@ -181,6 +183,6 @@ func Default(data string) Config {
 		Logs:  Logs{Bytes: 4 << 20},
 		Calls: Calls{Records: 10_000},
 
-		OpenFaaS: OpenFaaS{MetricsListen: "127.0.0.1:8082"},
+		OpenFaaS: OpenFaaS{MetricsListen: "127.0.0.1:8082", BuilderInFlight: 4},
 	}
 }

@@ -89,6 +89,10 @@ func (c *Config) validateEngine(ms *fn.Mistakes) {
 	for _, dir := range c.Engine.RuntimeDirs {
 		absolute(ms, "engine.runtimeDirs", dir)
 	}
+	within(ms, "openfaas.builderInFlight", c.OpenFaaS.BuilderInFlight, 1, 1024)
+	if c.OpenFaaS.BuilderSecret != "" {
+		absolute(ms, "openfaas.builderSecret", c.OpenFaaS.BuilderSecret)
+	}
 	if c.Build.Cache != "" {
 		absolute(ms, "build.cache", c.Build.Cache)
 	}

@@ -27,6 +27,9 @@ func (c *Controller) BuildImage(ctx context.Context, req ImageRequest, emit func
 	if err := c.tryBuild(ctx, req, emit); err != nil {
 		return fn.Image{}, err
 	}
+	if req.BuildOnly {
+		return fn.Image{Reference: req.Reference, Spec: req.Spec}, nil
+	}
 	return c.SetImage(ctx, req)
 }
 

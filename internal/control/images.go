@@ -35,6 +35,7 @@ type ImageRequest struct {
 	Source    string         // digest of an accepted source
 	Spec      fn.Spec        // with Source: how it is built and run; a zero field means the server's default
 	Revision  fn.RevisionRef // without Source; Number 0: the one with the most traffic
+	BuildOnly bool           // for BuildImage: the reference keeps what it stands for
 }
 
 // SetImage makes a reference stand for a bundle, in the place of what it stood

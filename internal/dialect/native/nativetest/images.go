@@ -28,6 +28,7 @@ func (f *Fake) SetImage(ctx context.Context, req control.ImageRequest) (fn.Image
 			return fn.Image{}, fn.Errorf(fn.NotFound, "%s has no revision %d", req.Revision.Ref, req.Revision.Number)
 		}
 		img.Artifact, img.Spec = &revs[at].Artifact, revs[at].Spec
+		img.Spec.Image, img.Spec.Secrets = "", nil
 		img.From = fmt.Sprintf("%s:%d", req.Revision.Ref, revs[at].Number)
 	} else if has, _ := f.HasSource(ctx, req.Source); !has {
 		return fn.Image{}, fn.WithHint(fn.Errorf(fn.NotFound, "no source %s is here", req.Source), "upload it first")

@@ -12,7 +12,9 @@ import (
 
 	"rouse.dev/rouse/api"
 	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/bundles"
 	"rouse.dev/rouse/internal/dialect/native"
+	"rouse.dev/rouse/internal/dialect/openfaas/functionstore"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -60,6 +62,13 @@ func StartOn(l net.Listener, dir string) (*Server, error) {
 	}))
 	mux.HandleFunc("/function/", s.call)
 	mux.HandleFunc("POST /async-function/", s.queue)
+	set, err := bundles.Load()
+	if err != nil {
+		return nil, err
+	}
+	for _, pattern := range functionstore.Patterns {
+		mux.Handle(pattern, functionstore.Handler(set.Store()))
+	}
 	s.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: mux}}
 	s.Server.Start()
 	s.SetBase(s.URL)
