@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -256,5 +258,22 @@ func TestTheEndOfTheFunctionsServerIsTheWatchdogs(t *testing.T) {
 	r := start(t, "of", "mode=http", "fprocess=true", "upstream_url=http://127.0.0.1:"+freePorts(t, 1)[0])
 	if code := r.wait(); code == 0 || code == leaked {
 		t.Errorf("exit code %d\n%s", code, r.err)
+	}
+}
+
+func TestAServerThatSendsInPiecesIsNotMadeToWait(t *testing.T) {
+	t.Parallel()
+	r := startHTTP(t, hosted)
+	r.ready()
+	var took []time.Duration
+	for range 60 { // a fresh connection is acknowledged quickly without us
+		began := time.Now()
+		if a := r.ask("GET", "/apart", nil); a.body != "body" {
+			t.Fatalf("got %d %q", a.status, a.body)
+		}
+		took = append(took, time.Since(began))
+	}
+	if quickest := slices.Min(took[40:]); quickest >= 40*time.Millisecond {
+		t.Errorf("the quickest of the later calls took %v: an acknowledgement was waited for", quickest)
 	}
 }

@@ -31,7 +31,7 @@ func newProxy(w *watchdog) *proxy {
 		discard:  log.New(io.Discard, "", 0), // what it would say, fail says
 		transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, "tcp", addr)
+				return dial(ctx, addr)
 			},
 			MaxIdleConns:           100,
 			MaxIdleConnsPerHost:    100,

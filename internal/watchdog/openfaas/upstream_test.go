@@ -72,6 +72,7 @@ func beUpstream() {
 	})
 	mux.HandleFunc("/early", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "enough") })
 	mux.HandleFunc("/upgrade", upgraded)
+	mux.HandleFunc("/apart", apart)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		_ = json.NewEncoder(w).Encode(echo{r.Method, r.RequestURI, r.Host, string(body), r.Header, r.TransferEncoding, r.ContentLength})
@@ -108,6 +109,26 @@ func upgraded(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if _, err := io.WriteString(c, "back "+line); err != nil {
+			return
+		}
+	}
+}
+
+// apart answers for ever after on its connection, head and body sent apart and
+// by a kernel that gathers small pieces.
+func apart(w http.ResponseWriter, _ *http.Request) {
+	c, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	if err := c.(*net.TCPConn).SetNoDelay(false); err != nil {
+		panic(err)
+	}
+	for {
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+		_, _ = io.WriteString(c, "body")
+		if _, err := http.ReadRequest(rw.Reader); err != nil {
 			return
 		}
 	}
