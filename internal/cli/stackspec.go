@@ -18,8 +18,8 @@ func namespaceOf(name string) string {
 
 // translate says what a function of a stack file means, as the server would if
 // faas-cli sent it. notes are what has no effect here.
-func translate(ref client.Ref, f stack.Function) (req api.DeployRequest, notes []string, err error) {
-	d, notes, err := openfaas.Translate(openfaas.Deployment{
+func translate(ref client.Ref, f stack.Function) (api.DeployRequest, []string, error) {
+	d, err := openfaas.Translate(openfaas.Deployment{
 		Name: ref.Name, Namespace: ref.Namespace, Image: f.Image, Process: f.FProcess, Env: f.Environment,
 		Constraints: f.Constraints, Secrets: f.Secrets, Labels: f.Labels, Annotations: f.Annotations,
 		Limits: resources(f.Limits), Requests: resources(f.Requests), ReadOnly: f.ReadOnly,
@@ -27,11 +27,11 @@ func translate(ref client.Ref, f stack.Function) (req api.DeployRequest, notes [
 	if err != nil {
 		return api.DeployRequest{}, nil, err
 	}
-	spec := wireSpec(d.Spec)
+	spec, notes := wireSpec(d.Spec), d.Remarks
 	if f.Built() {
 		spec.Runtime, spec.Image = contextRuntime, f.Image
 	}
-	req = api.DeployRequest{Spec: spec, Labels: d.Labels, Annotations: d.Annotations}
+	req := api.DeployRequest{Spec: spec, Labels: d.Labels, Annotations: d.Annotations}
 	if !f.Built() {
 		req.Image = f.Image
 	}

@@ -46,3 +46,31 @@ ENV mode=$MODE level=${LEVEL} other=$OTHER odd=$ODD model=$MODEL
 		t.Error("an argument nobody asks for")
 	}
 }
+
+func FuzzArguments(f *testing.F) {
+	for _, s := range []string{"plain", `a "b" $c \d`, "${X}", "'", "#", " ", `\`, "a=b"} {
+		f.Add(s)
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, value string) {
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM x\nARG A\nENV a=$A\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		if Arguments(root, map[string]string{"A": value}) != nil {
+			return
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "Dockerfile"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := dockerfile.Parse(text)
+		if len(value) < 1000 && (err != nil || img.Env["a"] != value) {
+			t.Fatalf("%q became %q, %v\n%s", value, img.Env["a"], err, text)
+		}
+	})
+}

@@ -3,7 +3,6 @@ package openfaas
 import (
 	"errors"
 
-	"rouse.dev/rouse/internal/control"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -25,17 +24,26 @@ type Deployment struct {
 // Resources are quantities as Kubernetes writes them; "" for none.
 type Resources struct{ Memory, CPU string }
 
-// Translate says what a deployment means here, as a request of the same words
-// would. remarks are the parts that are kept without having an effect. An
-// Invalid error joins all mistakes.
-func Translate(d Deployment) (out control.Deploy, remarks []string, err error) {
+// Meaning is what a deployment means here.
+type Meaning struct {
+	Spec                fn.Spec // without a runtime: the image says it, or who builds the function
+	Labels, Annotations map[string]string
+	Remarks             []string // parts that are kept without having an effect
+}
+
+// Translate says what a deployment means, as a request of the same words
+// would. An Invalid error joins all mistakes.
+func Translate(d Deployment) (Meaning, error) {
 	req := &deployment{Service: d.Name, settings: settings{
 		Image: d.Image, Process: d.Process, Env: d.Env, Constraints: d.Constraints, Secrets: d.Secrets,
 		Labels: d.Labels, Annotations: d.Annotations, Limits: d.Limits.wire(), Requests: d.Requests.wire(), ReadOnly: d.ReadOnly,
 	}}
 	ref := fn.Ref{Namespace: namespaceIn(d.Namespace), Name: d.Name}
-	out, remarks, err = deployOf(ref, req, nil)
-	return out, remarks, errors.Join(fn.ValidateRef(ref), err)
+	out, remarks, err := deployOf(ref, req, nil)
+	if err = errors.Join(fn.ValidateRef(ref), err); err != nil {
+		return Meaning{}, err
+	}
+	return Meaning{Spec: out.Spec, Labels: out.Labels, Annotations: out.Annotations, Remarks: remarks}, nil
 }
 
 func (r Resources) wire() *resources { return unlessEmpty(&resources{Memory: r.Memory, CPU: r.CPU}) }
