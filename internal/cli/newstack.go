@@ -49,7 +49,7 @@ func (c *cli) newFromTemplate(ctx context.Context, name string, o newStack) erro
 		return err
 	}
 	if err := writeFile(c.path(file), text); err != nil {
-		return fileError(file, err)
+		return errors.Join(fileError(file, err), os.RemoveAll(c.path(o.handler))) // it was not there before
 	}
 	c.note("  %s, %s", o.handler, count(files, "file"))
 	c.note("  %s", file)

@@ -169,25 +169,21 @@ func (c *cli) templates(ctx context.Context, s selection, p *project, functions 
 	if err != nil {
 		return err
 	}
-	var wrong []error
-	for _, f := range functions {
+	wrong := make([]error, len(functions))
+	for i, f := range functions {
 		if !f.Built() || f.Lang == stack.Dockerfile || slices.Contains(have, f.Lang) {
 			continue
 		}
-		err := c.fetchTemplate(ctx, s, p, f.Lang)
-		if err == nil {
-			have = append(have, f.Lang)
-			continue
-		}
-		wrong = append(wrong, err)
+		wrong[i] = c.fetchTemplate(ctx, s, p, f.Lang)
+		have = append(have, f.Lang) // tried, for better or worse
 	}
-	return errors.Join(wrong...)
+	return together(functions, wrong)
 }
 
 func (c *cli) fetchTemplate(ctx context.Context, s selection, p *project, lang string) error {
 	i := slices.IndexFunc(p.Templates, func(t stack.Template) bool { return t.Name == lang })
 	if i < 0 || !s.stack.stackPull {
-		return fn.WithHint(fn.Mistake{Field: lang, Reason: "the project has no such template in its folder " + fetch.Folder},
+		return fn.WithHint(fn.Errorf(fn.NotFound, "the project has no template %s", lang),
 			"fetch it with rouse template pull URL, or rouse template store pull %s", lang)
 	}
 	address := p.Templates[i].Source

@@ -47,8 +47,8 @@ func (c *cli) deployStack(ctx context.Context, s selection, p *project) error {
 		t, err := c.stackTarget(s, p, f)
 		targets, wrong = append(targets, t), append(wrong, err)
 	}
-	if err := errors.Join(wrong...); err != nil {
-		return err
+	if err := together(functions, wrong); err != nil {
+		return fn.WithHint(err, "mend %s and try again", p.name)
 	}
 	if s.stack.shrinkwrap {
 		return c.shrinkwrapAll(p, targets)
@@ -69,6 +69,29 @@ func (c *cli) deployStack(ctx context.Context, s selection, p *project) error {
 	return c.deployed(done)
 }
 
+// together joins what is wrong with functions, each mistake with its place in
+// the file. A single error of another kind stays as it is; of several a list
+// is made, as all but the mistakes would be left out of it.
+func together(functions []stack.Function, errs []error) error {
+	var all fn.Mistakes
+	var others []error
+	for i, err := range errs {
+		at := fmt.Sprintf("line %d: functions.%s", functions[i].Line, functions[i].Name)
+		list := fn.MistakesOf(err)
+		for _, m := range list {
+			all.Add(at, "%s: %s", m.Field, m.Reason)
+		}
+		if err != nil && len(list) == 0 {
+			all.Add(at, "%v", err)
+			others = append(others, err)
+		}
+	}
+	if len(all) == 1 && len(others) == 1 {
+		return others[0]
+	}
+	return all.Err()
+}
+
 // checkStack finds flags that cannot mean these functions.
 func (s *selection) checkStack(functions []stack.Function) error {
 	switch {
@@ -79,7 +102,9 @@ func (s *selection) checkStack(functions []stack.Function) error {
 	case s.stack.parallel < 1 || s.stack.parallel > maxParallel:
 		return usage(fn.Errorf(fn.Invalid, "--parallel must be from 1 to %d, got %d", maxParallel, s.stack.parallel))
 	}
-	return nil
+	_, err := nameValues("--build-arg", s.stack.buildArgs)
+	_, _, err2 := s.marks()
+	return errors.Join(err, err2)
 }
 
 // chooseServer takes provider.gateway unless the user says where the server
@@ -105,7 +130,7 @@ func (c *cli) stackTarget(s selection, p *project, f stack.Function) (stackTarge
 	if f.Built() {
 		var err error
 		if t.context, t.args, err = s.buildContext(p, &f); err != nil {
-			return t, fn.WithHint(err, "see function %s at line %d of %s", f.Name, f.Line, p.name)
+			return t, err
 		}
 		t.source = f.Handler
 		if packages := t.args[stack.AdditionalPackage]; packages != "" {
@@ -127,7 +152,7 @@ func (c *cli) stackTarget(s selection, p *project, f stack.Function) (stackTarge
 	}
 	var notes []string
 	if t.req, notes, err = translate(t.ref, f); err != nil {
-		return t, fn.WithHint(err, "mend function %s at line %d of %s", f.Name, f.Line, p.name)
+		return t, err
 	}
 	for _, n := range notes {
 		c.note("%s %s: %s", c.errLook.warn.Render("note:"), f.Name, n)

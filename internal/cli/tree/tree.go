@@ -18,6 +18,19 @@ const (
 	MaxBytes = 4 << 30
 )
 
+// bounds are MaxFiles and MaxBytes, or a test's.
+type bounds struct {
+	files int
+	bytes int64
+}
+
+func (c *Copier) most() bounds {
+	if c.bounds != nil {
+		return *c.bounds
+	}
+	return bounds{MaxFiles, MaxBytes}
+}
+
 // Copier copies into To. Its zero counters say that nothing was copied yet;
 // they go on from copy to copy.
 type Copier struct {
@@ -26,6 +39,7 @@ type Copier struct {
 	Bytes int64 // copied
 
 	copied int // files and links, replaced ones too
+	bounds *bounds
 	wrong  fn.Mistakes
 }
 
@@ -93,8 +107,8 @@ func (c *Copier) entry(fsys fs.FS, name, to string, kind fs.FileMode) error {
 		return c.folder(to)
 	}
 	c.copied++
-	if c.copied > MaxFiles {
-		return fn.Errorf(fn.TooLarge, "more than %d files are to be copied", MaxFiles)
+	if most := c.most().files; c.copied > most {
+		return fn.Errorf(fn.TooLarge, "more than %d files are to be copied", most)
 	}
 	if kind != 0 && kind != fs.ModeSymlink {
 		c.wrong.Add(name, "is no file, folder or link")
@@ -155,12 +169,13 @@ func (c *Copier) file(fsys fs.FS, name, to string) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", to, err)
 	}
-	n, err := io.Copy(out, io.LimitReader(in, MaxBytes-c.Bytes+1))
+	most := c.most().bytes
+	n, err := io.Copy(out, io.LimitReader(in, most-c.Bytes+1))
 	if err = errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("copying %s: %w", name, err)
 	}
-	if c.Bytes += n; c.Bytes > MaxBytes {
-		return fn.Errorf(fn.TooLarge, "more than %s are to be copied", fn.FormatBytes(MaxBytes))
+	if c.Bytes += n; c.Bytes > most {
+		return fn.Errorf(fn.TooLarge, "more than %s are to be copied", fn.FormatBytes(most))
 	}
 	return nil
 }
