@@ -8,7 +8,8 @@ type Spec struct {
 	Command []string          `json:"command,omitempty"` // for programs that listen on $PORT; overrides the runtime's
 	Mode    string            `json:"mode,omitempty"`    // "handler", "server", "fork", "watchdog" or "classic"
 	Env     map[string]string `json:"env,omitempty"`
-	Image   string            `json:"image,omitempty"` // reference it was deployed by, "" if by none
+	Image   string            `json:"image,omitempty"`   // reference it was deployed by, "" if by none
+	Secrets []string          `json:"secrets,omitempty"` // names; each is the file /var/rouse/secrets/NAME in the function
 	Limits  Limits            `json:"limits,omitzero"`
 	Scale   Scale             `json:"scale,omitzero"`
 	Network string            `json:"network,omitempty"` // outbound network, "on" or "off"

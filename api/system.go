@@ -67,6 +67,7 @@ type BackupInfo struct {
 	Namespaces int    `json:"namespaces,omitempty"`
 	Functions  int    `json:"functions,omitempty"`
 	Revisions  int    `json:"revisions,omitempty"`
+	Secrets    int    `json:"secrets,omitempty"`
 }
 
 // Health is the answer of /healthz.

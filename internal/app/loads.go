@@ -19,6 +19,12 @@ func (l loads) Loads() iter.Seq[observe.Load] {
 			load := observe.Load{
 				Ref: s.Revision.Ref, InFlight: s.InFlight, Held: s.Held, Wanted: s.Wanted,
 				Instances: observe.Instances(s.Counts()),
+				Min:       s.Min, Metric: s.Scale.Metric, Goal: s.Scale.Goal,
+			}
+			for _, i := range s.Instances {
+				if i.Usage != nil {
+					load.Meters = append(load.Meters, i.Usage)
+				}
 			}
 			if !yield(load) {
 				return

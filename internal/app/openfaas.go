@@ -11,23 +11,15 @@ import (
 	"rouse.dev/rouse/internal/auth"
 	"rouse.dev/rouse/internal/conf"
 	"rouse.dev/rouse/internal/dialect/openfaas"
-	"rouse.dev/rouse/internal/fn"
-	"rouse.dev/rouse/internal/observe"
 )
 
 // newOpenFaaS makes what answers OpenFaaS's clients.
 func (w *parts) newOpenFaaS(who *auth.Checker, metrics http.Handler) *openfaas.API {
 	return openfaas.New(openfaas.Config{
-		Control: w.control, Secrets: w.control, Calls: totals{w.observe}, Identify: who.Identify, Log: w.part("openfaas"),
-		Metrics: metrics, Public: w.cfg.Metrics.Public,
+		Control: w.control, Secrets: w.control, Calls: w.observe, Identify: who.Identify, Log: w.part("openfaas"),
+		Metrics: metrics, Public: w.cfg.Metrics.Public, Count: w.observe.HTTP().Wrap,
 	})
 }
-
-// totals counts the calls of functions since the server started.
-type totals struct{ *observe.Observer }
-
-// Calls implements openfaas.Counter.
-func (t totals) Calls(ref fn.Ref) uint64 { return t.Totals(ref).Calls }
 
 // doors hands each request to the dialect it is for; the native API also says
 // of the rest that it is not there.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"rouse.dev/rouse/internal/auth"
 	"rouse.dev/rouse/internal/cli"
 	"rouse.dev/rouse/internal/conf"
 	"rouse.dev/rouse/internal/dialect/openfaas"
@@ -96,5 +98,66 @@ func TestMetricsHaveAListenerOfTheirOwn(t *testing.T) {
 	}
 	if !strings.Contains(log(), "openfaas.metricsListen") {
 		t.Errorf("the log does not say that the address is taken: %s", log())
+	}
+}
+
+// send makes a request as admin and returns the status and the body.
+func send(t *testing.T, cfg conf.Config, method, url, body string) (int, string) {
+	t.Helper()
+	password, err := auth.ReadPassword(auth.PasswordFile(cfg.Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("admin", password)
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// TestOpenFaaSFunctionLives goes through the life of a function on a whole
+// server: real sandbox, real watchdog.
+func TestOpenFaaSFunctionLives(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("the process engine makes namespaces and firewall rules: run as root")
+	}
+	cfg := config(t)
+	r, _ := up(t, cfg)
+	deploy := `{"service":"echo","image":"functions/alpine:latest","envProcess":"cat /var/openfaas/secrets/token -","secrets":["token"],
+		"labels":{"com.openfaas.scale.zero":"true"},"limits":{"memory":"64Mi"}}`
+	for _, step := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"POST", "/system/functions", deploy, 400, "there is no secret token"},
+		{"POST", "/system/secrets", `{"name":"token","value":"x","rawValue":"YWJj"}`, 201, ""},
+		{"PUT", "/system/functions", deploy, 404, "echo"},
+		{"POST", "/system/functions", deploy, 202, ""},
+		{"GET", "/system/function/echo", "", 200, `"image":"functions/alpine:latest","envProcess":"cat /var/openfaas/secrets/token -"`},
+		{"POST", "/function/echo.openfaas-fn", "hello", 200, "abchello"},
+		{"GET", "/system/functions", "", 200, `"invocationCount":1`},
+		{"GET", "/system/logs?name=echo&tail=-1", "", 200, "Forking fprocess"},
+		{"GET", "/metrics", "", 200, `gateway_function_invocation_total{code="200",function_name="echo.openfaas-fn"} 1`},
+		{"POST", "/system/scale-function/echo", `{"serviceName":"echo","replicas":0}`, 202, ""},
+		{"POST", "/function/echo", "again", 200, "abcagain"},
+		{"DELETE", "/system/functions", `{"functionName":"echo"}`, 202, ""},
+		{"POST", "/function/echo", "gone", 404, ""},
+	} {
+		status, body := send(t, cfg, step.method, r.URL+step.path, step.body)
+		if status != step.status || !strings.Contains(body, step.want) {
+			t.Fatalf("%s %s: %d %s, want %d %s", step.method, step.path, status, body, step.status, step.want)
+		}
 	}
 }

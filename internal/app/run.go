@@ -24,6 +24,8 @@ func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
 	if err := w.control.Load(inner); err != nil {
 		return fmt.Errorf("loading functions: %w", err)
 	}
+	w.observe.Retain(w.exists)
+	inside.Go(func() { errs.add(w.keepCalls(inner)) })
 	settle()
 	outer, stopOuter := context.WithCancelCause(ctx)
 	defer stopOuter(nil)

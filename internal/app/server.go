@@ -57,6 +57,7 @@ type parts struct {
 	engine  *process.Engine
 	pool    *pool.Pool
 	bundles *bundles.Set
+	routes  *route.Table
 	control *control.Controller
 	faas    *openfaas.API
 	gateway *gateway.Server
@@ -154,8 +155,9 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 	if err != nil {
 		return err
 	}
-	w.observe = observe.New(observe.Config{Records: w.cfg.Calls.Records, Version: s.p.Version})
+	w.openMetrics(s.p.Version)
 	routes := route.New()
+	w.routes = routes
 	launcher := &control.Launcher{}
 	w.pool = pool.New(pool.Config{
 		Engine: w.engine, Source: launcher, Logs: w.logs, Observer: w.observe, Log: w.part("pool"),
@@ -205,7 +207,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		return err
 	}
 	w.fresh = accounts.Fresh()
-	metrics, err := w.observe.Handler(loads{w.pool}, w.part("metrics"), logNumbers(w.logs)...)
+	metrics, err := w.observe.Handler(observe.Sources{Loads: loads{w.pool}, Numbers: logNumbers(w.logs)}, w.part("metrics"))
 	if err != nil {
 		return err
 	}

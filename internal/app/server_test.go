@@ -19,7 +19,15 @@ import (
 	"rouse.dev/rouse/internal/fn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the program of the tests be what servers give to sandboxes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "watchdog" {
+		os.Exit(Main(context.Background(), Process{
+			Args: os.Args, Version: "v0-test", Lookup: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		}))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // newServer is a server whose log goes to a file, shown if the test fails.
 func newServer(t *testing.T) server {

@@ -18,7 +18,10 @@ func (c *cli) backupCommand() *cobra.Command {
 		Use:   "backup FILE",
 		Short: "Save all state of the running server",
 		Long: `Save a consistent copy of all state, artifacts included, while the server
-runs. The file appears when it is whole; "-" writes to standard output.`,
+runs. The file appears when it is whole; "-" writes to standard output.
+
+Secrets are in it sealed. What opens them, the file secrets.key of the server's
+data folder, is not: keep a copy of it elsewhere.`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.onServer(func(cmd *cobra.Command, cl *client.Client, args []string) error {
 			if args[0] == "-" {
@@ -63,7 +66,10 @@ func (c *cli) restoreCommand() *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Bring back what a backup holds",
 		Long: `Bring back what a backup holds, into the running server. With --replace what is
-there goes first; "-" reads from standard input.`,
+there goes first; "-" reads from standard input.
+
+To restore secrets of another server, add the lines of its secrets.key to that
+of this one's data folder and start it again.`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.onServer(func(cmd *cobra.Command, cl *client.Client, args []string) error {
 			in := c.In
@@ -85,7 +91,11 @@ there goes first; "-" reads from standard input.`,
 			}
 			info.File = args[0]
 			return c.print(info, func() string {
-				return fmt.Sprintf("%s: restored %s in %s\n", info.File, count(info.Functions, "function"), count(info.Namespaces, "namespace"))
+				secrets := ""
+				if info.Secrets > 0 {
+					secrets = ", " + count(info.Secrets, "secret")
+				}
+				return fmt.Sprintf("%s: restored %s in %s%s\n", info.File, count(info.Functions, "function"), count(info.Namespaces, "namespace"), secrets)
 			})
 		}),
 	}

@@ -78,12 +78,18 @@ handler: run
 command: [./run, "a b", ""]
 mode: fork
 env: {A: "1", B: ""}
+secrets: [db, api.key]
 network: off
 limits: {memory: 100000001, cpu: 1234m, pids: 17, tmp: 3Mi, timeout: 1h0m0.5s, start: 1500ms}
 scale: {min: 1, max: 3, concurrency: 2, target: 51, rps: 5, metric: rps, goal: 4.5, activation: 2, window: 90s, queue: 9, freeze: never, idle: 61s}
 labels: {tier: web}
 annotations: {note: "a, b = c"}
 `
+	for _, name := range []string{"db", "api.key"} {
+		if err := server.CreateSecret(t.Context(), "default", name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	write(t, filepath.Join(work, "all", "rouse.yaml"), text)
 	s := run(t, Deps{Dir: work}, map[string]string{"ROUSE_URL": server.URL, "ROUSE_DATA": server.Dir}, "deploy", "all")
 	s.await(t, "is ready")

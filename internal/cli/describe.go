@@ -57,7 +57,7 @@ func (c *cli) describe(f api.Function, running []api.Instance) string {
 			s.Limits.Memory, s.Limits.CPU, s.Limits.Pids, s.Limits.Tmp, s.Limits.Timeout, s.Limits.Start)},
 		{"scale", fmt.Sprintf("%d to %d, %d calls at once each, queue %d, %s, remove after %s%s",
 			s.Scale.Min, s.Scale.Max, s.Scale.Concurrency, s.Scale.Queue, freezing(s.Scale.Freeze), s.Scale.Idle, goals(s.Scale))},
-		{"network", s.Network}, {"env", pairs(s.Env)}, {"labels", pairs(f.Labels)}, {"annotations", pairs(f.Annotations)},
+		{"network", s.Network}, {"env", pairs(s.Env)}, {"secrets", strings.Join(s.Secrets, ", ")}, {"labels", pairs(f.Labels)}, {"annotations", pairs(f.Annotations)},
 		{"created", c.ago(f.Created) + " ago"}, {"updated", c.ago(f.Updated) + " ago"},
 	}
 	var b strings.Builder

@@ -73,7 +73,7 @@ func (c *cli) addCommands(root *cobra.Command) {
 	}{
 		{"Write and deploy", []*cobra.Command{c.newCommand(), c.deployCommand(), c.devCommand(), c.templateCommand(), c.storeCommand()}},
 		{"Use", []*cobra.Command{c.invokeCommand(), c.listCommand(), c.describeCommand(), c.logsCommand()}},
-		{"Change", []*cobra.Command{c.scaleCommand(), c.rollbackCommand(), c.revisionsCommand(), c.removeCommand()}},
+		{"Change", []*cobra.Command{c.scaleCommand(), c.rollbackCommand(), c.revisionsCommand(), c.removeCommand(), c.secretCommand()}},
 		{"Server", []*cobra.Command{
 			c.upCommand(), c.doctorCommand(), c.runtimesCommand(), c.namespaceCommand(), c.imageCommand(), c.configCommand(),
 			c.backupCommand(), c.restoreCommand(), c.passwordCommand(), c.versionCommand(),

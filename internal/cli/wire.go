@@ -11,7 +11,7 @@ import (
 // server.
 func wireSpec(s fn.Spec) api.Spec {
 	return api.Spec{
-		Runtime: s.Runtime, Handler: s.Handler, Command: s.Command, Mode: string(s.Mode), Env: s.Env,
+		Runtime: s.Runtime, Handler: s.Handler, Command: s.Command, Mode: string(s.Mode), Env: s.Env, Secrets: s.Secrets,
 		Limits: api.Limits{
 			Memory: unlessZero(s.Limits.Memory, fn.FormatBytes), CPU: unlessZero(s.Limits.CPU, fn.FormatCPU),
 			Pids: s.Limits.Pids, Tmp: unlessZero(s.Limits.Tmp, fn.FormatBytes),

@@ -51,7 +51,7 @@ func TestNothingSaidIsTheDefault(t *testing.T) {
 }
 
 func TestLaterSourcesWin(t *testing.T) {
-	s := sources("listen: 127.0.0.1:1\ndomain: file.test\ngateway: {headTimeout: 1s, idleTimeout: 2s}\n",
+	s := sources("listen: 127.0.0.1:1\ndomain: file.test\ngateway: {headTimeout: 1s, idleTimeout: 2s}\nmetrics: {openfaas: false}\n",
 		"ROUSE_DOMAIN=env.test", "ROUSE_GATEWAY_HEAD_TIMEOUT=3s", "ROUSE_DEFAULTS_MEMORY=64Mi",
 		"ROUSE_DEFAULTS_RPS=7", "ROUSE_ENGINE_UID_BASE=5000", "ROUSE_BUILD_ENV=A, B")
 	s.Flags = map[string]string{"gateway.headTimeout": "4s", "data": "here"}
@@ -68,7 +68,8 @@ func TestLaterSourcesWin(t *testing.T) {
 	want := map[string]string{
 		"listen": "127.0.0.1:1 file", "domain": "env.test environment", "data": "/srv/here flag",
 		"gateway.headTimeout": "4s flag", "gateway.idleTimeout": "2s file", "defaults.memory": "64Mi environment",
-		"defaults.rps": "7 environment", "engine.uidBase": "5000 environment", "build.env": "A,B environment",
+		"metrics.openfaas": "false file",
+		"defaults.rps":     "7 environment", "engine.uidBase": "5000 environment", "build.env": "A,B environment",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -98,14 +99,14 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 
 func TestUnreadableTextsNameTheirPlace(t *testing.T) {
 	s := sources("lissten: x\ngateway: {headTimeout: [1]}\n", "ROUSE_POOL_REAP_INTERVAL=soon", "ROUSE_DEFAULTS_CPU=-3")
-	s.Flags = map[string]string{"nothing.here": "1", "calls.records": "many"}
+	s.Flags = map[string]string{"nothing.here": "1", "calls.records": "many", "metrics.openfaas": "maybe"}
 	_, err := Load(s)
 	var fields []string
 	for _, m := range fn.MistakesOf(err) {
 		fields = append(fields, m.Field)
 	}
 	path := "/home/u/.config/rouse/config.yaml"
-	want := []string{path, path, "ROUSE_DEFAULTS_CPU", "ROUSE_POOL_REAP_INTERVAL", "calls.records", "nothing.here"}
+	want := []string{path, path, "ROUSE_DEFAULTS_CPU", "ROUSE_POOL_REAP_INTERVAL", "calls.records", "metrics.openfaas", "nothing.here"}
 	if diff := cmp.Diff(want, fields); diff != "" {
 		t.Errorf("%s\n%v", diff, err)
 	}

@@ -133,7 +133,8 @@ type Calls struct {
 
 // Metrics is about counters in the format Prometheus reads.
 type Metrics struct {
-	Public bool `yaml:"public" doc:"/metrics on the API's port needs no account, as OpenFaaS has it; the names of all functions are in it"`
+	OpenFaaS bool `yaml:"openfaas" doc:"serve the metrics under the names OpenFaaS has for them, too"`
+	Public   bool `yaml:"public" doc:"/metrics on the API's port needs no account, as OpenFaaS has it; the names of all functions are in it"`
 }
 
 // OpenFaaS is about what only users of OpenFaaS look for.
@@ -181,7 +182,7 @@ func Default(data string) Config {
 			Memory: 2 << 30,
 		},
 		Logs:  Logs{Bytes: 4 << 20},
-		Calls: Calls{Records: 10_000},
+		Calls: Calls{Records: 10_000}, Metrics: Metrics{OpenFaaS: true},
 
 		OpenFaaS: OpenFaaS{MetricsListen: "127.0.0.1:8082", BuilderInFlight: 4},
 	}

@@ -87,7 +87,7 @@ func (f field) set(text string) error {
 	case *bool:
 		v, err := strconv.ParseBool(strings.TrimSpace(text))
 		if err != nil {
-			return fn.Errorf(fn.Invalid, "%q is not true or false", text)
+			return fn.Errorf(fn.Invalid, "%q is neither true nor false", text)
 		}
 		*p = v
 	case *time.Duration:

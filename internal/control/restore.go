@@ -48,7 +48,7 @@ func (c *Controller) restore(ctx context.Context, u Unpacked, replace bool) (Bac
 		changes = append(changes, store.Change{Key: o.Key, IfVersion: o.Version})
 	}
 	changes = append(changes, writes(u.Objects)...)
-	if _, err := c.cfg.Store.Apply(ctx, merged(changes)...); err != nil {
+	if err := c.applyAll(ctx, merged(changes)); err != nil {
 		return BackupInfo{}, err
 	}
 	info := BackupInfo{

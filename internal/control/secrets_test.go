@@ -372,6 +372,33 @@ func TestABackupIsRestoredElsewhereOnceTheKeyIsThere(t *testing.T) {
 	b.awaitFile("/var/openfaas/secrets/a", "x")
 }
 
+// TestManyLargeSecretsAreRestored has more of them than one batch of the store
+// may hold.
+func TestManyLargeSecretsAreRestored(t *testing.T) {
+	r := newRig(t)
+	const n = 13 // 1.4 MB each
+	for i := range n {
+		r.put(fmt.Sprintf("s%d", i), strings.Repeat("x", secret.MaxValue))
+	}
+	r.put("a", "small")
+	r.deploy(alpha, "one", uses("a"))
+	saved := r.backup()
+	if err := r.RemoveSecret(t.Context(), "default", "s7"); err != nil {
+		t.Fatal(err)
+	}
+	r.put("later", "x")
+	info, err := r.Restore(t.Context(), saved, true)
+	if err != nil || info.Secrets != n+1 {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	if list, err := r.Secrets(t.Context(), "default"); err != nil || len(list) != n+1 {
+		t.Errorf("%d secrets are there, %v", len(list), err)
+	}
+	if got, _ := r.call(alpha); got != rev(alpha, 1) {
+		t.Errorf("served by %v", got)
+	}
+}
+
 func TestRestoreRefusesSecretsThatNoOtherDoorLetsIn(t *testing.T) {
 	key := secretKey("default", "a")
 	for name, c := range map[string]struct {

@@ -246,8 +246,11 @@ func validateSecrets(ms *Mistakes, names []string) {
 	}
 }
 
-// MaxSecretName is the longest name of a secret in bytes.
-const MaxSecretName = 253
+// Bounds of a secret, as Kubernetes has them.
+const (
+	MaxSecretName  = 253     // bytes
+	MaxSecretValue = 1 << 20 // bytes
+)
 
 // ValidateSecretName returns a Mistake for field if s cannot name a secret:
 // [a-z0-9]([-.a-z0-9]*[a-z0-9])? without "..", 1 to 253 bytes. A secret is a

@@ -26,6 +26,7 @@ func (r *reader) function(n *yaml.Node, prefix string) Function {
 		"command":     r.words(&f.Spec.Command),
 		"mode":        r.text((*string)(&f.Spec.Mode)),
 		"env":         r.texts(&f.Spec.Env),
+		"secrets":     r.list(&f.Spec.Secrets, "[db-password, api-key]"),
 		"network":     r.network(&f.Spec.Network),
 		"limits":      r.limits(&f.Spec.Limits),
 		"scale":       r.scale(&f.Spec.Scale),

@@ -23,6 +23,7 @@ env:
   WIDTH: 200
   DEBUG: true
   EMPTY:
+secrets: [db-password, api.key]
 limits: {memory: 128Mi, cpu: 500m, pids: 64, tmp: 1Gi, timeout: 60s, start: 10s}
 scale: {min: 0, max: 5, concurrency: 8, target: 80, rps: 100, metric: cpu, goal: 450.5, activation: 2, window: 2m, queue: 50, freeze: never, idle: 1h}
 network: off
@@ -40,7 +41,8 @@ func TestParseReadsEveryField(t *testing.T) {
 		Labels: map[string]string{"team": "shop"}, Annotations: map[string]string{"rouse.dev/why": "thumbnails"},
 		Spec: fn.Spec{
 			Runtime: "go", Handler: "main.go", Command: []string{"./resize", "--port", "8080"}, Mode: fn.ModeServer,
-			Env: map[string]string{"WIDTH": "200", "DEBUG": "true", "EMPTY": ""},
+			Env:     map[string]string{"WIDTH": "200", "DEBUG": "true", "EMPTY": ""},
+			Secrets: []string{"db-password", "api.key"},
 			Policy: fn.Policy{
 				Limits:  fn.Limits{Memory: 128 << 20, CPU: 500, Pids: 64, Tmp: 1 << 30, Timeout: time.Minute, Start: 10 * time.Second},
 				Scale:   fn.Scale{Max: 5, Concurrency: 8, Target: 80, RPS: 100, Metric: fn.MetricCPU, Goal: 450.5, Activation: 2, Window: 2 * time.Minute, Queue: 50, Freeze: -1, Idle: time.Hour},

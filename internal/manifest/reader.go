@@ -130,11 +130,16 @@ func (r *reader) texts(dst *map[string]string) setter {
 	}
 }
 
-// words reads a list of text.
+// words reads a list of arguments.
 func (r *reader) words(dst *[]string) setter {
+	return r.list(dst, `["./serve", "--fast"] (no shell splits it)`)
+}
+
+// list reads a list of text.
+func (r *reader) list(dst *[]string, example string) setter {
 	return func(n *yaml.Node, path string) {
 		if n.Kind != yaml.SequenceNode {
-			r.add(n, path, `must be a list of words, like this: ["./serve", "--fast"] (no shell splits it)`)
+			r.add(n, path, "must be a list of words, like this: %s", example)
 			return
 		}
 		for i, item := range n.Content {

@@ -80,9 +80,17 @@ func BenchmarkRecordFailure(b *testing.B) {
 	}
 }
 
-// BenchmarkScrape10000 reads an observer that has seen 10,000 functions.
+// BenchmarkScrape10000 reads an observer that has seen 10,000 functions, with
+// and without the names of OpenFaaS.
 func BenchmarkScrape10000(b *testing.B) {
-	o := New(Config{Functions: 20_000})
+	b.Run("own", func(b *testing.B) { benchmarkScrape(b, nil) })
+	b.Run("both", func(b *testing.B) { benchmarkScrape(b, dotted) })
+}
+
+func dotted(ref fn.Ref) string { return ref.Name + "." + ref.Namespace }
+
+func benchmarkScrape(b *testing.B, names func(fn.Ref) string) {
+	o := New(Config{Functions: 20_000, Names: names})
 	for i := range 10_000 {
 		inv := warmCall(fn.Ref{Namespace: "default", Name: fmt.Sprintf("f%d", i)}, i)
 		o.Record(inv)
@@ -90,7 +98,7 @@ func BenchmarkScrape10000(b *testing.B) {
 		o.Record(inv)
 		o.InstanceStarted(inv.Revision, 3*time.Millisecond, 20*time.Millisecond, nil)
 	}
-	h, err := o.Handler(loads{{Ref: fn.Ref{Namespace: "default", Name: "f1"}, InFlight: 3}}, slog.New(slog.DiscardHandler))
+	h, err := o.Handler(Sources{Loads: loads{{Ref: fn.Ref{Namespace: "default", Name: "f1"}, InFlight: 3}}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -100,8 +100,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.loads(&e)
 }
 
-func byName(a, b *series) int {
-	return cmp.Or(cmp.Compare(a.ref.Name, b.ref.Name), cmp.Compare(a.ref.Namespace, b.ref.Namespace))
+func byName(a, b *series) int { return compareRefs(a.ref, b.ref) }
+
+func compareRefs(a, b fn.Ref) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
 }
 
 // calls exports what finished calls add up to.
@@ -146,22 +148,27 @@ func (c *collector) boots(e *emitter, s *series) {
 	e.time(c.d.cpu, b.cpu.Load(), ns, name)
 }
 
-// loads exports what the source says. Functions for which the table has no
-// room are added up like everywhere else.
-func (c *collector) loads(e *emitter) {
-	if c.src == nil {
-		return
+// loadsOf adds up what the source says by function. Functions for which the
+// table has no room are added up like everywhere else.
+func loadsOf(o *Observer, src Source) map[*series]*Load {
+	sums := make(map[*series]*Load)
+	if src == nil {
+		return sums
 	}
-	sums := make(map[fn.Ref]*Load)
-	for l := range c.src.Loads() {
-		ref := c.o.table.get(&l.Ref).ref
-		if sums[ref] == nil {
-			sums[ref] = new(Load)
+	for l := range src.Loads() {
+		s := o.table.get(&l.Ref)
+		if sums[s] == nil {
+			sums[s] = new(Load)
 		}
-		sums[ref].add(l)
+		sums[s].add(l)
 	}
-	for ref, l := range sums {
-		ns, name := ref.Namespace, ref.Name
+	return sums
+}
+
+// loads exports what the source says.
+func (c *collector) loads(e *emitter) {
+	for s, l := range loadsOf(c.o, c.src) {
+		ns, name := s.ref.Namespace, s.ref.Name
 		e.gauge(c.d.inFlight, float64(l.InFlight), ns, name)
 		e.gauge(c.d.held, float64(l.Held), ns, name)
 		e.gauge(c.d.wanted, float64(l.Wanted), ns, name)

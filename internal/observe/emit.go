@@ -35,17 +35,29 @@ func (e *emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
 
 // histogram sends r, unless it is empty.
 func (e *emitter) histogram(d *prometheus.Desc, r *reading, labels ...string) {
-	total := r.total()
-	if total == 0 {
+	if r.total() == 0 {
 		return
 	}
-	cumulative := make(map[float64]uint64, len(e.les))
+	e.buckets(d, r, 0, len(e.les), labels)
+}
+
+// customary sends r with the buckets that Prometheus's libraries have unless
+// told otherwise: 5 ms to 10 s. All of them are among ours.
+func (e *emitter) customary(d *prometheus.Desc, r *reading, labels ...string) {
+	const first, end = 3, 14
+	e.buckets(d, r, first, end, labels)
+}
+
+// buckets sends r with our bounds from first to before end.
+func (e *emitter) buckets(d *prometheus.Desc, r *reading, first, end int, labels []string) {
+	cumulative := make(map[float64]uint64, end-first)
 	var n uint64
-	for i, le := range e.les {
-		n += r.count[i]
-		cumulative[le] = n
+	for i, le := range e.les[:end] {
+		if n += r.count[i]; i >= first {
+			cumulative[le] = n
+		}
 	}
-	m, err := prometheus.NewConstHistogram(d, total, seconds(r.sum), cumulative, labels...)
+	m, err := prometheus.NewConstHistogram(d, r.total(), seconds(r.sum), cumulative, labels...)
 	e.ch <- orInvalid(d, m, err)
 }
 

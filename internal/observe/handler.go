@@ -13,16 +13,27 @@ import (
 // scrapesAtOnce bounds what scrapes can cost together; one more gets a 503.
 const scrapesAtOnce = 2
 
+// Sources are those that know what the counters do not. Any may be nil.
+type Sources struct {
+	Loads   Source
+	Queues  Queues
+	Numbers []Number
+}
+
 // Handler serves all metrics, and those of the process and the Go runtime, in
-// the formats Prometheus reads. src may be nil. Numbers with the name of
-// another metric are an error.
-func (o *Observer) Handler(src Source, log *slog.Logger, numbers ...Number) (http.Handler, error) {
+// the formats Prometheus reads. Numbers with the name of another metric are
+// an error.
+func (o *Observer) Handler(src Sources, log *slog.Logger) (http.Handler, error) {
 	reg := prometheus.NewRegistry()
-	for _, c := range []prometheus.Collector{
-		&collector{o: o, src: src, numbers: numbers, d: newDescs(numbers)},
+	all := []prometheus.Collector{
+		&collector{o: o, src: src.Loads, numbers: src.Numbers, d: newDescs(src.Numbers)},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
+	}
+	if o.cfg.Names != nil {
+		all = append(all, &foreign{o: o, loads: src.Loads, queues: src.Queues, d: newForeignDescs()})
+	}
+	for _, c := range all {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

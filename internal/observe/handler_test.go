@@ -53,9 +53,9 @@ func busy() *Observer {
 	return o
 }
 
-func scrape(t *testing.T, o *Observer, src Source, numbers ...Number) string {
+func scrape(t *testing.T, o *Observer, src Sources) string {
 	t.Helper()
-	h, err := o.Handler(src, slog.New(slog.DiscardHandler), numbers...)
+	h, err := o.Handler(src, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,15 +72,26 @@ func TestMetricsAreThoseOnRecord(t *testing.T) {
 		{Ref: fib, InFlight: 3, Held: 1, Wanted: 2, Instances: Instances{Ready: 1, Busy: 1, Frozen: 1}},
 		{Ref: fib, InFlight: 1, Wanted: 1, Instances: Instances{Busy: 1, Draining: 1, Starting: 1}},
 	}
+	dropped := Number{Name: "rouse_log_dropped_lines_total", Help: "Lines.", Counter: true, Read: func() float64 { return 7 }}
+	text := scrape(t, busy(), Sources{Loads: src, Numbers: []Number{dropped}})
+	golden(t, "testdata/metrics.txt", lines(text, func(name string) bool { return strings.HasPrefix(name, "rouse_") }))
+}
+
+// lines keeps those of the metrics with a wanted name.
+func lines(text string, want func(name string) bool) string {
 	var got strings.Builder
-	for line := range strings.Lines(scrape(t, busy(), src, Number{Name: "rouse_log_dropped_lines_total", Help: "Lines.", Counter: true, Read: func() float64 { return 7 }})) {
-		if name := strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE "); strings.HasPrefix(name, "rouse_") {
+	for line := range strings.Lines(text) {
+		if want(strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE ")) {
 			got.WriteString(line)
 		}
 	}
-	const file = "testdata/metrics.txt"
+	return got.String()
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,14 +99,14 @@ func TestMetricsAreThoseOnRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("metrics changed (-file +now); run with -update and mend docs/metrics.md:\n%s", diff)
 	}
 }
 
 func TestMetricsPassThePrometheusLinter(t *testing.T) {
 	src := loads{{Ref: fib, InFlight: 3}}
-	problems, err := promlint.New(strings.NewReader(scrape(t, busy(), src))).Lint()
+	problems, err := promlint.New(strings.NewReader(scrape(t, busy(), Sources{Loads: src}))).Lint()
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
 	}
@@ -129,7 +140,7 @@ func TestDocsNameEveryMetric(t *testing.T) {
 }
 
 func TestProcessAndRuntimeMetricsAreServed(t *testing.T) {
-	text := scrape(t, New(Config{}), nil)
+	text := scrape(t, New(Config{}), Sources{})
 	for _, name := range []string{"process_resident_memory_bytes", "process_open_fds", "go_goroutines", "rouse_build_info"} {
 		if !strings.Contains(text, "\n"+name) {
 			t.Errorf("%s is missing", name)
@@ -138,7 +149,7 @@ func TestProcessAndRuntimeMetricsAreServed(t *testing.T) {
 }
 
 func TestNumberWithATakenNameIsAnError(t *testing.T) {
-	_, err := New(Config{}).Handler(nil, slog.New(slog.DiscardHandler), Number{Name: "rouse_calls_held", Help: "Twice."})
+	_, err := New(Config{}).Handler(Sources{Numbers: []Number{{Name: "rouse_calls_held", Help: "Twice."}}}, slog.New(slog.DiscardHandler))
 	if err == nil {
 		t.Error("accepted")
 	}
@@ -164,7 +175,7 @@ func TestCountersNeverFallWhileCallsAreRecorded(t *testing.T) {
 	}
 	last := map[string]string{}
 	for range 30 {
-		for line := range strings.Lines(scrape(t, o, nil)) {
+		for line := range strings.Lines(scrape(t, o, Sources{})) {
 			name, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
 			if !ok || !strings.HasPrefix(name, "rouse_call") {
 				continue
@@ -198,7 +209,7 @@ func TestALabelThatIsNotTextDoesNotHideTheRest(t *testing.T) {
 	bad.Cause = "\xff"
 	o.Record(bad)
 	var logged bytes.Buffer
-	h, err := o.Handler(nil, slog.New(slog.NewTextHandler(&logged, nil)))
+	h, err := o.Handler(Sources{}, slog.New(slog.NewTextHandler(&logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,9 @@ type Config struct {
 	Records int
 	// Version is the server's version, for rouse_build_info.
 	Version string
+	// Names says what a function is called in the metrics that are named as
+	// OpenFaaS has them: NAME.NAMESPACE. nil: those are not served.
+	Names func(fn.Ref) string
 }
 
 // Observer keeps counters and records. Its methods may be called from several
@@ -37,6 +40,9 @@ type Observer struct {
 	// Starts of instances of all functions. They are not kept for each: the
 	// phases of a function's cold calls are in its series already.
 	start, init histogram
+
+	http   HTTP
+	ledger ledger
 }
 
 // New makes an Observer that has seen nothing.
@@ -121,11 +127,18 @@ func (o *Observer) InstanceExited(rev fn.RevisionRef, exit engine.Exit, expected
 
 // Forget drops the counters of a function that was removed. Records of its
 // calls stay until newer ones take their place.
-func (o *Observer) Forget(ref fn.Ref) { o.table.remove(ref) }
+func (o *Observer) Forget(ref fn.Ref) {
+	o.table.remove(ref)
+	o.ledger.retain(func(r fn.Ref) bool { return r != ref })
+}
 
 // Retain drops the counters of every function that exists does not know: for
-// calls that ended after Forget.
-func (o *Observer) Retain(exists func(fn.Ref) bool) { o.table.drop(exists) }
+// calls that ended after Forget, and functions whose removal is not in the
+// file of the calls.
+func (o *Observer) Retain(exists func(fn.Ref) bool) {
+	o.table.drop(exists)
+	o.ledger.retain(exists)
+}
 
 // Totals sums up a function since the server started, or since the function
 // was made if that is later.

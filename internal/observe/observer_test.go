@@ -3,7 +3,9 @@ package observe
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +17,13 @@ import (
 	"rouse.dev/rouse/internal/fn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path, ok := strings.CutPrefix(os.Args[len(os.Args)-1], killed); ok {
+		countUntilKilled(path)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var fib = fn.Ref{Namespace: "default", Name: "fib"}
 

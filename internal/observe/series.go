@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"iter"
 	"sync/atomic"
 
 	"rouse.dev/rouse/internal/engine"
@@ -18,9 +19,11 @@ type series struct {
 	ref    fn.Ref
 	base   stripe                    // the only one until hot is set
 	hot    atomic.Pointer[[]*stripe] // set once; length is a power of two
+	codes  codes                     // statuses of calls
 	failed tally                     // calls the platform failed
 	waited atomic.Pointer[histogram] // queue + start + init of cold calls; set once
 	boots  atomic.Pointer[boots]     // set once
+	shown  atomic.Pointer[shown]     // set once
 }
 
 // boots is what happened to a function's instances.
@@ -37,7 +40,7 @@ func (s *series) record(inv *fn.Invocation, stripes int, l *lane) {
 	if hot := s.hot.Load(); hot != nil {
 		st = (*hot)[int(l.n)&(len(*hot)-1)]
 	}
-	if n := st.add(inv); n == hotAfter && st == &s.base && stripes > 1 {
+	if n := st.add(inv, s.codes.number(inv.Status)); n == hotAfter && st == &s.base && stripes > 1 {
 		s.spread(stripes)
 	}
 	if inv.Cause != "" {
@@ -78,13 +81,36 @@ type sums struct {
 }
 
 func (s *series) sums() (t sums) {
-	t.add(&s.base)
-	if hot := s.hot.Load(); hot != nil {
-		for _, st := range *hot {
-			t.add(st)
-		}
+	for st := range s.parts() {
+		t.add(st)
 	}
 	return t
+}
+
+// parts yields the stripes.
+func (s *series) parts() iter.Seq[*stripe] {
+	return func(yield func(*stripe) bool) {
+		if !yield(&s.base) {
+			return
+		}
+		if hot := s.hot.Load(); hot != nil {
+			for _, st := range *hot {
+				if !yield(st) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// calls is the number of finished calls.
+func (s *series) calls() (n uint64) {
+	for st := range s.parts() {
+		for i := range st.kind {
+			n += st.kind[i].Load()
+		}
+	}
+	return n
 }
 
 func (t *sums) add(s *stripe) {
@@ -97,7 +123,12 @@ func (t *sums) add(s *stripe) {
 	for i := range s.phase {
 		t.phase[i] += s.phase[i].Load()
 	}
-	t.duration.add(&s.duration)
+	t.duration.add(&s.ok)
+	if o := s.others.Load(); o != nil {
+		for i := range o {
+			t.duration.add(o[i].Load())
+		}
+	}
 	t.in += s.in.Load()
 	t.out += s.out.Load()
 	t.last = max(t.last, s.last.Load())

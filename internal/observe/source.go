@@ -3,6 +3,7 @@ package observe
 import (
 	"iter"
 
+	"rouse.dev/rouse/internal/engine"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -22,7 +23,15 @@ type Load struct {
 	Held      int // calls waiting for an instance or a slot
 	Wanted    int // instances the autoscaler wants
 	Instances Instances
+
+	Min    int       // instances kept whatever the traffic
+	Metric fn.Metric // what Goal counts; "": there is no goal
+	Goal   float64
+	Meters []Meter // of the instances; asked while the metrics are read, if at all
 }
+
+// Meter asks the host what an instance uses.
+type Meter func() (engine.Usage, error)
 
 // Instances counts instances by state.
 type Instances struct{ Starting, Ready, Busy, Frozen, Draining int }
@@ -36,6 +45,28 @@ func (l *Load) add(o Load) {
 	l.Instances.Busy += o.Instances.Busy
 	l.Instances.Frozen += o.Instances.Frozen
 	l.Instances.Draining += o.Instances.Draining
+	l.Min += o.Min
+	if o.Metric != "" {
+		l.Metric, l.Goal = o.Metric, o.Goal
+	}
+	l.Meters = append(l.Meters, o.Meters...)
+}
+
+// Queues tells of asynchronous calls. It is read once for each scrape.
+type Queues interface {
+	// Queues yields a row for each queue and function that has had calls since
+	// the server started, or has some now.
+	Queues() iter.Seq[Queue]
+}
+
+// Queue is what a queue holds of one function. The counters only grow.
+type Queue struct {
+	fn.Ref
+	Name      string // of the queue
+	Pending   int    // calls that wait
+	InFlight  int    // calls being made
+	Submitted uint64 // accepted
+	Processed uint64 // done with, whatever came of them
 }
 
 // Number is one more figure of the server itself, for parts that should not

@@ -50,17 +50,19 @@ const kinds = int(fn.Cold) + 1
 // are read. Its size is a multiple of a cache line, so that processors that
 // write to different stripes do not disturb each other.
 type stripe struct {
-	class    [classes]atomic.Uint64 // calls the platform did not fail, by classOf
-	kind     [kinds]atomic.Uint64   // all calls
-	phase    [phases]atomic.Uint64  // nanoseconds
-	duration histogram
-	in, out  atomic.Uint64 // body bytes
-	last     atomic.Int64  // when the newest call began, Unix nanoseconds
-	_        [16]byte
+	class   [classes]atomic.Uint64 // calls the platform did not fail, by classOf
+	kind    [kinds]atomic.Uint64   // all calls
+	phase   [phases]atomic.Uint64  // nanoseconds
+	ok      histogram              // durations of calls with status 200
+	others  atomic.Pointer[others] // durations of all others; set once
+	in, out atomic.Uint64          // body bytes
+	last    atomic.Int64           // when the newest call began, Unix nanoseconds
+	_       [8]byte
 }
 
-// add counts a call. It returns how many the stripe has seen of that kind.
-func (s *stripe) add(inv *fn.Invocation) uint64 {
+// add counts a call whose status has that number. It returns how many the
+// stripe has seen of that kind.
+func (s *stripe) add(inv *fn.Invocation, status int) uint64 {
 	if inv.Cause == "" {
 		s.class[classOf(inv.Status)].Add(1)
 	}
@@ -72,7 +74,7 @@ func (s *stripe) add(inv *fn.Invocation) uint64 {
 			s.phase[i].Add(uint64(d))
 		}
 	}
-	s.duration.add(total)
+	s.of(status).add(total)
 	if inv.In > 0 {
 		s.in.Add(uint64(inv.In))
 	}

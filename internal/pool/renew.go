@@ -21,10 +21,9 @@ func (p *Pool) Renew(rev fn.RevisionRef) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.gone || g.retired || p.closing.Load() {
+	if g.gen++; g.gone || g.retired || p.closing.Load() {
 		return
 	}
-	g.gen++
 	g.notBefore = time.Time{} // what kept it from starting may be gone
 	for _, i := range slices.Clone(g.insts) {
 		switch i.state {

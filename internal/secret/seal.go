@@ -12,8 +12,8 @@ import (
 	"rouse.dev/rouse/internal/fn"
 )
 
-// MaxValue is the largest value in bytes, as Kubernetes has it.
-const MaxValue = 1 << 20
+// MaxValue is the largest value in bytes.
+const MaxValue = fn.MaxSecretValue
 
 // Bounds of what is sealed.
 const (

@@ -97,7 +97,7 @@ func TestListsShowOnlyWhatTheAccountMayRead(t *testing.T) {
 // fill puts values into the wildcards of a path.
 func fill(path, namespace string) string {
 	return strings.NewReplacer(
-		"{namespace}", namespace, "{name}", "f", "{digest}", "sha256:"+strings.Repeat("0", 64)).Replace(path)
+		"{namespace}", namespace, "{name}", "f", "{secret}", "s", "{digest}", "sha256:"+strings.Repeat("0", 64)).Replace(path)
 }
 
 func password(t *testing.T, dir, name string) string {

@@ -28,8 +28,8 @@ type Config struct {
 	Upload   int64         // largest source archive in bytes; 0: 1 GiB
 }
 
-// maxBody is the largest JSON request.
-const maxBody = 1 << 20
+// maxBody is the largest JSON request: the largest secret in base64 fits.
+const maxBody = 2 << 20
 
 // writeWait is how long a client may take to read a piece of a stream.
 const writeWait = time.Minute

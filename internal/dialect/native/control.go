@@ -23,6 +23,7 @@ type Control interface {
 	Observer
 	Namespaces
 	Images
+	Secrets
 	System
 }
 
@@ -99,6 +100,18 @@ type Images interface {
 	Images(ctx context.Context) ([]fn.Image, error)
 	// RemoveImage forgets one; fn.NotFound if it was not set.
 	RemoveImage(ctx context.Context, reference string) error
+}
+
+// Secrets manages what functions may know and nobody may read back.
+type Secrets interface {
+	// Secrets lists those of a namespace, in name order.
+	Secrets(ctx context.Context, namespace string) ([]fn.Secret, error)
+	// CreateSecret makes one; fn.Conflict if it exists, fn.TooLarge.
+	CreateSecret(ctx context.Context, namespace, name string, value []byte) error
+	// UpdateSecret gives one another value; fn.NotFound, fn.TooLarge.
+	UpdateSecret(ctx context.Context, namespace, name string, value []byte) error
+	// RemoveSecret deletes one; fn.NotFound.
+	RemoveSecret(ctx context.Context, namespace, name string) error
 }
 
 // System is about the server as a whole.

@@ -63,6 +63,11 @@ func checkShape(ms *fn.Mistakes, path string, v any, t reflect.Type) {
 	case reflect.Float64:
 		_, ok = v.(float64)
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 { // read as text; the decoder judges it
+			_, isText := v.(string)
+			ok = isText || v == nil
+			break
+		}
 		list, isList := v.([]any)
 		ok = isList || v == nil
 		for i, item := range list {
@@ -116,6 +121,9 @@ func jsonName(t reflect.Type) string {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "bytes in base64"
+		}
 		return "a list"
 	case reflect.Map:
 		return "an object"

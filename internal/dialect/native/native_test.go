@@ -168,7 +168,7 @@ func TestAllMistakesOfADeployAreToldAtOnce(t *testing.T) {
 			"source: must be text",
 			"spec.limits.memory: must be text",
 			"spec.runtime: must be text",
-			"spec.sclae: is not a known field: there are command, env, handler, image, limits, mode, network, runtime, scale",
+			"spec.sclae: is not a known field: there are command, env, handler, image, limits, mode, network, runtime, scale, secrets",
 		}},
 		"values": {`{"spec":{"runtime":"py thon","limits":{"memory":"0","cpu":"-1","tmp":"1Xi","timeout":"60"},"scale":{"max":-1}},"source":"x"}`, []string{
 			"limits.memory: must be more than 0, got 0",
@@ -223,7 +223,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/v1/namespaces/default/functions/f/rollback", `{"revision":-1}`, 400, "revision: must not be negative"},
 		{"GET", "/v1/sources/sha256:12", "", 400, `digest: must be "sha256:" and 64 digits of 0-9 and a-f`},
 		{"POST", "/v1/restore", "garbage", 400, "this is not a backup: invalid character 'g' looking for beginning of value"},
-		{"POST", "/v1/namespaces", `{"name":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "the request is larger than 1Mi"},
+		{"POST", "/v1/namespaces", `{"name":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "the request is larger than 2Mi"},
 		{"POST", "/v1/sources", strings.Repeat("x", 9<<20), 413, "the source archive is larger than 8Mi"},
 	} {
 		if e := s.fails(t, row.method, row.path, row.body, row.status); e.Message != row.want {

@@ -163,6 +163,9 @@ func (d *documenter) schema(t reflect.Type) object {
 	case reflect.Int64:
 		return object{"type": "integer", "format": "int64"}
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return object{"type": "string", "contentEncoding": "base64"}
+		}
 		return object{"type": "array", "items": d.schema(t.Elem())}
 	case reflect.Map:
 		return object{"type": "object", "additionalProperties": d.schema(t.Elem())}

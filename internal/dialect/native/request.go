@@ -57,7 +57,7 @@ func deployOf(ref fn.Ref, req api.DeployRequest) (control.Deploy, error) {
 
 // readSpec reads the quantities of a spec; "" is zero.
 func readSpec(ms *fn.Mistakes, s api.Spec) fn.Spec {
-	out := fn.Spec{Runtime: s.Runtime, Handler: s.Handler, Command: s.Command, Mode: fn.Mode(s.Mode), Env: s.Env, Image: s.Image}
+	out := fn.Spec{Runtime: s.Runtime, Handler: s.Handler, Command: s.Command, Mode: fn.Mode(s.Mode), Env: s.Env, Image: s.Image, Secrets: s.Secrets}
 	out.Network = fn.Network(s.Network)
 	out.Limits = fn.Limits{
 		Memory: quantity(ms, "limits.memory", s.Limits.Memory, fn.ParseBytes),

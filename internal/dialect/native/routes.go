@@ -22,6 +22,7 @@ type param struct{ name, doc string }
 const (
 	inNamespace = "/v1/namespaces/{namespace}"
 	oneFunction = inNamespace + "/functions/{name}"
+	oneSecret   = inNamespace + "/secrets/{secret}"
 )
 
 // routes is the whole API. {namespace} and {name} are checked before the
@@ -51,6 +52,11 @@ func routes() []route {
 		{http.MethodPut, "/v1/images", auth.Admin, "Make a reference stand for a source or a function", serveJSON(setImage), nil},
 		{http.MethodDelete, "/v1/images", auth.Admin, "Forget what a reference stands for", serveJSON(removeImage),
 			[]param{{"reference", "the reference to forget"}}},
+
+		{http.MethodGet, inNamespace + "/secrets", auth.Read, "List the secrets of a namespace, without their values", serveJSON(listSecrets), nil},
+		{http.MethodPost, inNamespace + "/secrets", auth.Write, "Make a secret", serveJSON(createSecret), nil},
+		{http.MethodPut, oneSecret, auth.Write, "Give a secret another value", serveJSON(updateSecret), nil},
+		{http.MethodDelete, oneSecret, auth.Write, "Remove a secret", serveJSON(removeSecret), nil},
 
 		{http.MethodPost, "/v1/sources", auth.Write, "Upload a source archive (tar.gz)", upload(acceptSource).answers(http.StatusCreated), nil},
 		{http.MethodGet, "/v1/sources/{digest}", auth.Write, "Is this source here already?", serveJSON(findSource), nil},

@@ -84,7 +84,7 @@ func restore(c *call) (api.BackupInfo, error) {
 		return api.BackupInfo{}, err
 	}
 	i, err := c.Control.Restore(c.r.Context(), c.r.Body, replace)
-	return api.BackupInfo{Bytes: i.Bytes, Namespaces: i.Namespaces, Functions: i.Functions, Revisions: i.Revisions}, err
+	return api.BackupInfo{Bytes: i.Bytes, Namespaces: i.Namespaces, Functions: i.Functions, Revisions: i.Revisions, Secrets: i.Secrets}, err
 }
 
 func acceptSource(c *call) (api.Source, error) {

@@ -75,7 +75,7 @@ func lineOf(l control.LogLine) *api.LogLine {
 // specOf writes a spec; a zero field stays empty.
 func specOf(s fn.Spec) api.Spec {
 	return api.Spec{
-		Runtime: s.Runtime, Handler: s.Handler, Command: s.Command, Mode: string(s.Mode), Env: s.Env, Image: s.Image,
+		Runtime: s.Runtime, Handler: s.Handler, Command: s.Command, Mode: string(s.Mode), Env: s.Env, Image: s.Image, Secrets: s.Secrets,
 		Limits: api.Limits{
 			Memory: bytesOf(s.Limits.Memory), CPU: cpuOf(s.Limits.CPU), Pids: s.Limits.Pids, Tmp: bytesOf(s.Limits.Tmp),
 			Timeout: spanOf(s.Limits.Timeout), Start: spanOf(s.Limits.Start),

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
 
 	"rouse.dev/rouse/internal/control"
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/scale"
 )
 
 // alert lets an Alertmanager scale functions, each alert for itself.
@@ -62,13 +62,11 @@ func (c *call) react(name, state string) error {
 	return err
 }
 
-// raised is how many instances an alert asks for. The step is a share of the
-// maximum, of five at most: a load that is alerted of goes on being.
+// raised is how many instances an alert that fires asks for.
 func raised(v control.View) int {
-	var none fn.Mistakes
-	l := labels{ms: &none, of: maps.Clone(v.Labels)}
-	factor, most := l.whole(factorLabel, defaultFactor, 0, 100), v.Spec.Scale.Max
-	return min(most, wanted(v)+(min(most, 5)*factor+99)/100)
+	var none fn.Mistakes // the labels of another dialect were not judged
+	l := labels{ms: &none, of: v.Labels}
+	return scale.AlertStep(wanted(v), 0, v.Spec.Scale.Max, l.whole(factorLabel, defaultFactor, 0, 100), true)
 }
 
 // lower goes back to the minimum, and gives the function back to the

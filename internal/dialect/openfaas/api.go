@@ -14,17 +14,18 @@ import (
 	"rouse.dev/rouse/internal/fn"
 )
 
-// Config is what New needs. Control, Identify and Log are required.
+// Config is what New needs. Control, Secrets, Identify and Log are required.
 type Config struct {
 	Control  Control
-	Secrets  Secrets                                    // nil: there are none
+	Secrets  Secrets
 	Calls    Counter                                    // nil: nothing was ever called
 	Identify func(*http.Request) (auth.Identity, error) // auth.Checker.Identify
 	Log      *slog.Logger
-	Metrics  http.Handler  // answers GET /metrics; nil: not found
-	Public   bool          // GET /metrics needs no account and is owned; see Owns
-	Wait     time.Duration // how long a deploy is waited for; default 50 s, below the 60 s of faas-cli
-	Sample   time.Duration // over which the use of processors is measured; default 100 ms
+	Metrics  http.Handler                                       // answers GET /metrics; nil: not found
+	Public   bool                                               // GET /metrics needs no account and is owned; see Owns
+	Wait     time.Duration                                      // how long a deploy is waited for; default 50 s, below the 60 s of faas-cli
+	Count    func(route string, next http.Handler) http.Handler // counts requests below /system; nil does not
+	Sample   time.Duration                                      // over which the use of processors is measured; default 100 ms
 }
 
 // maxBody is the largest JSON request.
@@ -48,6 +49,9 @@ func New(c Config) *API {
 	}
 	if c.Wait == 0 {
 		c.Wait = 50 * time.Second
+	}
+	if c.Count == nil {
+		c.Count = func(_ string, next http.Handler) http.Handler { return next }
 	}
 	if c.Sample == 0 {
 		c.Sample = 100 * time.Millisecond
@@ -88,7 +92,12 @@ func (a *API) mux(table []route) *http.ServeMux {
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
 	for _, rt := range table {
-		mux.Handle(rt.method+" "+rt.path, a.serve(rt))
+		h := a.serve(rt)
+		if strings.HasPrefix(rt.path, "/system/") {
+			name, _, _ := strings.Cut(rt.path, "/{")
+			h = a.Count(name, h)
+		}
+		mux.Handle(rt.method+" "+rt.path, h)
 		methods[rt.path] = append(methods[rt.path], rt.method)
 	}
 	for path, allowed := range methods {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -66,9 +67,7 @@ func TestDeploymentComesBackAsItWasSent(t *testing.T) {
 	r.must("POST", "/system/functions", body(t, sent), 202)
 	got := r.status("hello")
 	want := map[string]string{"faas_function": "hello"}
-	for k, v := range *sent.Labels {
-		want[k] = v
-	}
+	maps.Copy(want, *sent.Labels)
 	if got.CreatedAt.IsZero() || got.AvailableReplicas != 1 || got.Replicas != 1 {
 		t.Errorf("status %+v", got)
 	}

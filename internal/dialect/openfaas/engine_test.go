@@ -22,6 +22,7 @@ import (
 type memEngine struct {
 	gate   chan struct{} // closed: instances with HOLD answer
 	starts atomic.Int64
+	slow   atomic.Bool // all have HOLD from now on
 	wg     sync.WaitGroup
 }
 
@@ -36,7 +37,7 @@ func (e *memEngine) Start(_ context.Context, spec engine.Spec) (engine.Instance,
 		i.dead = true
 		close(i.kill)
 	}
-	if spec.Env["HOLD"] != "" {
+	if spec.Env["HOLD"] != "" || e.slow.Load() {
 		i.gate = e.gate
 	}
 	e.wg.Go(i.run)

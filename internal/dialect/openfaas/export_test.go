@@ -32,6 +32,9 @@ func ScaleOf(of map[string]string, inflight string) (fn.Scale, []string, error) 
 	return s, l.remarks, ms.Err()
 }
 
+// Wanted is how many instances there are to be.
+var Wanted = wanted
+
 // TimeoutOf reads the deadline of a call.
 var TimeoutOf = timeoutOf
 

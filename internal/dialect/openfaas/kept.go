@@ -71,7 +71,8 @@ func (k *kept) remarks() []string {
 func (k *kept) annotations() map[string]string {
 	text, _ := json.Marshal(k) // plain data always encodes
 	out := map[string]string{}
-	for i, rest := 0, string(text); rest != ""; i++ {
+	// JSON escapes every control character but this one.
+	for i, rest := 0, strings.ReplaceAll(string(text), "\x7f", `\u007f`); rest != ""; i++ {
 		n := min(len(rest), fn.MaxLabelValue)
 		for n < len(rest) && !utf8.RuneStart(rest[n]) {
 			n--

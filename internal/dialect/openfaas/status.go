@@ -40,12 +40,15 @@ func statusOf(v control.View, calls uint64) status {
 }
 
 // wanted is how many instances there are to be, at once after it was said.
+// Traffic may want more than was said; those that start then are not counted,
+// for they may be what was not wanted any more.
 func wanted(v control.View) int {
-	if n := v.Function.Replicas; n != nil {
-		return *n
-	}
 	r := v.Replicas
-	return max(v.Spec.Scale.Min, r.Starting+r.Ready+r.Busy+r.Frozen)
+	there := r.Ready + r.Busy + r.Frozen
+	if n := v.Function.Replicas; n != nil {
+		return max(*n, there)
+	}
+	return max(v.Spec.Scale.Min, there+r.Starting)
 }
 
 // recall fills in what this dialect was told, in the words it was told in.

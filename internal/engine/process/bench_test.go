@@ -15,12 +15,26 @@ import (
 
 // BenchmarkStart measures from the call of Start until the program has been
 // exec'd.
-func BenchmarkStart(b *testing.B) {
+func BenchmarkStart(b *testing.B) { benchmarkStart(b, nil) }
+
+// BenchmarkStartWithFiles is BenchmarkStart with four private files at two
+// places each.
+func BenchmarkStartWithFiles(b *testing.B) {
+	var files []engine.File
+	for n := range 8 {
+		dir := []string{"/var/one/", "/var/two/"}[n/4]
+		files = append(files, engine.File{Path: dir + strconv.Itoa(n%4), Data: []byte("a value of some length")})
+	}
+	benchmarkStart(b, files)
+}
+
+func benchmarkStart(b *testing.B, files []engine.File) {
 	e := newEngine(b)
 	var times []time.Duration
 	for n := 0; b.Loop(); n++ {
 		spec := command("b"+strconv.Itoa(n), "/usr/bin/true")
 		spec.Revision.Ref.Name = "same"
+		spec.Files = files
 		began := time.Now()
 		i, err := e.Start(b.Context(), spec)
 		if err != nil {

@@ -64,6 +64,15 @@ func (f *Fake) check(ctx context.Context, d control.Deploy) error {
 	if _, ok := f.namespaces[d.Namespace]; !ok {
 		return fn.WithHint(fn.Errorf(fn.NotFound, "there is no namespace %s", d.Namespace), "make it with rouse namespace create %s", d.Namespace)
 	}
+	var missing fn.Mistakes
+	for i, name := range d.Spec.Secrets {
+		if _, ok := f.secrets[secretName(d.Namespace, name)]; !ok {
+			missing.Add(fmt.Sprintf("secrets[%d]", i), "there is no secret %s in namespace %s", name, d.Namespace)
+		}
+	}
+	if err := missing.Err(); err != nil {
+		return fn.WithHint(err, "make it first: rouse secret create NAME -n %s", d.Namespace)
+	}
 	runtimes, _ := f.Runtimes(ctx)
 	known := false
 	for _, rt := range runtimes {

@@ -38,7 +38,8 @@ type Fake struct {
 	images     map[string]fn.Image // by reference in full
 	sources    map[string]bool     // digest → accepted
 	builds     map[fn.Ref]string   // what the last build printed
-	grown      chan struct{}       // closed and made again when a log grows or a function goes
+	secrets    map[string]heldSecret
+	grown      chan struct{} // closed and made again when a log grows or a function goes
 }
 
 type function struct {
@@ -55,7 +56,7 @@ func NewFake() *Fake {
 	return &Fake{
 		base:       "http://127.0.0.1:8080",
 		namespaces: map[string]fn.Namespace{fn.DefaultNamespace: {Name: fn.DefaultNamespace, Created: Epoch}},
-		functions:  map[fn.Ref]*function{}, images: map[string]fn.Image{}, sources: map[string]bool{}, builds: map[fn.Ref]string{}, grown: make(chan struct{}),
+		functions:  map[fn.Ref]*function{}, images: map[string]fn.Image{}, sources: map[string]bool{}, builds: map[fn.Ref]string{}, secrets: map[string]heldSecret{}, grown: make(chan struct{}),
 	}
 }
 
