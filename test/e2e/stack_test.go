@@ -21,6 +21,9 @@ func TestStackFileOfTemplates(t *testing.T) {
 		}
 	}
 	s := start(t)
+	if status, err := s.api("POST", "/v1/namespaces/default/secrets", map[string]any{"name": "password", "value": []byte("sesame")}, nil); err != nil || status != http.StatusNoContent {
+		t.Fatalf("making a secret: %d, %v", status, err)
+	}
 	out := s.must("deploy", "-f", stackFile, "--parallel", "4")
 	for _, name := range []string{"hello", "count", "upper", "box"} {
 		if !strings.Contains(out, name+" revision 1 is ") {
@@ -33,6 +36,7 @@ func TestStackFileOfTemplates(t *testing.T) {
 	}{
 		{"hello/a/path?q=1", " world\n", "hello world.", 200},
 		{"hello/teapot", "", "short and stout", 418},
+		{"count?secret=yes", "", `{"secret":"sesame"}`, 200},
 		{"count?by=me", "one two  three", `{"words":3,"by":"me"}`, 200},
 		{"count", "fail", "Error: told to", 500},
 		{"upper", "loud\n", "POST LOUD\n", 200},
