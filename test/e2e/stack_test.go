@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const stackFile = "testdata/stack/stack.yaml"
@@ -53,6 +55,44 @@ func TestStackFileOfTemplates(t *testing.T) {
 	f := s.function("hello")
 	if f.Spec.Limits.Memory != "96Mi" || f.Spec.Scale.Max != 3 || f.Spec.Image != "example/hello:1.0" || f.Annotations["topic"] != "greetings" {
 		t.Errorf("settings: %+v, annotations %v", f.Spec, f.Annotations)
+	}
+}
+
+// TestStackFunctionIsWhatFaasCLIWouldHaveMade looks at a function through
+// OpenFaaS's API: all of the stack file comes back as it is written there.
+func TestStackFunctionIsWhatFaasCLIWouldHaveMade(t *testing.T) {
+	needRoot(t)
+	s := start(t)
+	s.must("deploy", "-f", stackFile, "hello")
+	var got map[string]any
+	if status, err := s.api("GET", "/system/function/hello", nil, &got); err != nil || status != http.StatusOK {
+		t.Fatalf("describing hello: %d, %v", status, err)
+	}
+	want := map[string]any{
+		"name": "hello", "namespace": "openfaas-fn", "image": "example/hello:1.0", "envProcess": "python3 index.py",
+		"envVars":     map[string]any{"GREETING": "hello", "PUNCTUATION": "."},
+		"labels":      map[string]any{"com.openfaas.scale.max": "3", "com.openfaas.scale.zero": "true", "faas_function": "hello"},
+		"annotations": map[string]any{"topic": "greetings"},
+		"limits":      map[string]any{"memory": "96Mi"},
+	}
+	for key, value := range want {
+		if diff := cmp.Diff(value, got[key]); diff != "" {
+			t.Errorf("%s: %s", key, diff)
+		}
+	}
+	// What faas-cli sends for the same file deploys the same.
+	request := map[string]any{"service": "hello"}
+	for _, key := range []string{"image", "envProcess", "envVars", "labels", "annotations", "limits"} {
+		request[key] = want[key]
+	}
+	if status, err := s.api("PUT", "/system/functions", request, nil); err != nil || status != http.StatusAccepted {
+		t.Fatalf("deploying as faas-cli does: %d, %v", status, err)
+	}
+	if _, body, _ := s.call("hello", "you"); body != "hello you." {
+		t.Errorf("deployed as faas-cli does: %q", body)
+	}
+	if f := s.function("hello"); f.Latest != 1 {
+		t.Errorf("the same deployment is revision %d, not the one there was", f.Latest)
 	}
 }
 
