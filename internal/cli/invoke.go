@@ -104,15 +104,15 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 			return err
 		}
 	}
+	if in.async {
+		return c.queued(ref, resp)
+	}
 	n, err := io.Copy(c.Out, resp.Body)
 	if in.timing {
 		c.timing(resp, n, first, time.Since(began))
 	}
 	if err != nil {
 		return fmt.Errorf("receiving the answer of %s: %w", full(ref), err)
-	}
-	if in.async && resp.StatusCode == http.StatusAccepted && n == 0 && !in.include {
-		return c.say(resp.Header.Get("X-Call-Id") + "\n")
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
 		return fn.WithHint(fn.Errorf(fn.Failed, "%s answered %s", full(ref), resp.Status),

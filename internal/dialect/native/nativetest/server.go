@@ -121,7 +121,7 @@ func (s *Server) queue(w http.ResponseWriter, r *http.Request) {
 	namespace, rest, _ := strings.Cut(namespace, "/")
 	ref := fn.Ref{Namespace: namespace, Name: name}
 	if _, err := s.Function(r.Context(), ref); err != nil {
-		platformError(w, &api.Error{Kind: "not-found", Phase: "route", Cause: "no-such-function", Message: err.Error()}, http.StatusNotFound)
+		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // fails only if the client has left
