@@ -341,3 +341,33 @@ func TestHalfABackupIsAnError(t *testing.T) {
 		t.Error("half a backup passes for a whole one")
 	}
 }
+
+func TestImagesAndTheStore(t *testing.T) {
+	_, c := start(t)
+	ctx := t.Context()
+	digest, err := c.UploadSource(ctx, strings.NewReader("bytes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := c.SetImage(ctx, api.ImageRequest{Reference: "a/b", Source: digest, Spec: api.Spec{Runtime: "python"}})
+	if err != nil || img.Source != digest {
+		t.Errorf("set %+v, %v", img, err)
+	}
+	if list, err := c.Images(ctx); err != nil || len(list) != 1 || list[0].Reference != "a/b" {
+		t.Errorf("listed %+v, %v", list, err)
+	}
+	f, err := c.Deploy(ctx, client.Ref{Namespace: "default", Name: "x"}, api.DeployRequest{Image: "docker.io/a/b:latest"}, nil)
+	if err != nil || f.Spec.Image != "docker.io/a/b:latest" {
+		t.Errorf("deployed %+v, %v", f, err)
+	}
+	if err := c.RemoveImage(ctx, "a/b"); err != nil {
+		t.Error(err)
+	}
+	if e, ok := errors.AsType[*api.Error](c.RemoveImage(ctx, "a/b")); !ok || e.Kind != "not-found" {
+		t.Errorf("a second time: %v", e)
+	}
+	store, err := c.Store(ctx)
+	if err != nil || len(store) < 12 || store[0].Images["x86_64"] == "" {
+		t.Errorf("%d functions in the store, %v", len(store), err)
+	}
+}

@@ -217,7 +217,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		Control: w.control, Identify: who.Identify, Log: w.part("api"),
 		Metrics: metrics, Settings: w.cfg.Settings(), Upload: int64(w.cfg.Limits.Upload),
 	})
-	front, err := w.withBundles(handler)
+	front, err := w.withBundles(doors(w.faas, handler))
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		trusted = append(trusted, p)
 	}
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: doors(w.faas, front), Log: w.part("gateway"),
+		Routes: routes, Pool: w.pool, Recorder: w.observe, API: front, Log: w.part("gateway"),
 		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: "rouse/" + s.p.Version,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,

@@ -155,6 +155,8 @@ func TestServerThatCannotStartSaysWhyAndLeavesNothing(t *testing.T) {
 		"no address":        {func(c *conf.Config) { c.Listen = "nowhere" }, fn.Unavailable, false},
 		"log level":         {func(c *conf.Config) { c.Log.Level = "loud" }, fn.Invalid, false},
 		"not a data folder": {func(c *conf.Config) { c.Data = full }, fn.Invalid, true},
+		"builder secret":    {func(c *conf.Config) { c.OpenFaaS.BuilderSecret = filepath.Join(full, "nowhere") }, fn.Invalid, true},
+		"a short secret":    {func(c *conf.Config) { c.OpenFaaS.BuilderSecret = filepath.Join(full, "letter.txt") }, fn.Invalid, true},
 		"engine subnet":     {func(c *conf.Config) { c.Engine.Subnet = "here" }, fn.Invalid, true},
 		"engine denied":     {func(c *conf.Config) { c.Engine.Denied = []string{"10.0.0.0/8", "there"} }, fn.Invalid, true},
 	} {

@@ -39,7 +39,7 @@ func TestInstancesFollowTheRateOfCalls(t *testing.T) {
 	e := &memEngine{boot: 10 * time.Millisecond}
 	pol := goal(fn.MetricRPS, 10, func(s *fn.Scale) { s.Idle = time.Minute })
 	inBubble(t, e, pol, func(t *testing.T, p *Pool) {
-		calls(t, p, 50, 5*time.Second)
+		calls(t, p, 50, 10*time.Second)
 		wantAlive(t, e, 5, "50 a second, 10 for each")
 		calls(t, p, 100, 40*time.Second)
 		wantAlive(t, e, 10, "100 a second")

@@ -12,7 +12,7 @@ import (
 // is what the rate between two of its scrapes comes to.
 const (
 	peakOver = 45 * time.Second // concurrency: the most calls in hand
-	rateOver = 30 * time.Second // rps: calls a second
+	rateOver = 30 * time.Second // rps: calls a second; since the first call if that is less, but Params.Burst at least
 	cpuOver  = 15 * time.Second // cpu: thousandths of a core
 )
 
@@ -43,8 +43,9 @@ func (p *Params) load(w *window, m *Sample) float64 {
 	case fn.MetricConcurrency:
 		return w.peak(p.slotsIn(peakOver))
 	case fn.MetricRPS:
-		_, rps := w.average(p.slotsIn(rateOver))
-		return rps
+		// A handful of calls at the same moment is not a rate yet.
+		_, calls, seconds := w.sums(p.slotsIn(rateOver))
+		return calls / max(seconds, p.Burst.Seconds())
 	case fn.MetricCPU:
 		cpu, _ := w.average(p.slotsIn(cpuOver))
 		return cpu

@@ -310,12 +310,12 @@ func TestGoalIsWhatOneInstanceGets(t *testing.T) {
 	} {
 		p := Params{Max: 40, Concurrency: 1000, Idle: time.Hour, Metric: c.metric, Goal: c.goal}
 		s, now := State{}, start
-		for range 100 {
+		for second := range 100 {
 			now = now.Add(time.Second)
 			c.m.Over = time.Second
 			var d Decision
 			s, d = Decide(now, p, s, c.m)
-			if c.m.Running = d.Want; d.Want != c.want {
+			if c.m.Running = d.Want; d.Want != c.want && (second > 5 || d.Want > c.want) { // a rate takes six seconds
 				t.Fatalf("%s %+v with a goal of %v: want %d, must be %d", c.metric, c.m, c.goal, d.Want, c.want)
 			}
 		}

@@ -88,20 +88,25 @@ func (w *window) empty() bool {
 // the last of which is counted as far as it has come. Time before the window
 // began does not count.
 func (w *window) average(n int) (level, rps float64) {
-	if w == nil {
-		return 0, 0
-	}
-	first := max(w.last-int64(n)+1, 0)
-	var busy, calls float64
-	for i := first; i <= w.last; i++ {
-		busy += float64(w.busy[i%slots])
-		calls += float64(w.calls[i%slots])
-	}
-	span := w.until.Sub(w.began.Add(time.Duration(first) * w.width)).Seconds()
+	busy, calls, span := w.sums(n)
 	if span <= 0 {
 		return 0, 0
 	}
 	return busy / span, calls / span
+}
+
+// sums returns the call-seconds and the calls in the newest n slots, and how
+// long these are, in seconds.
+func (w *window) sums(n int) (busy, calls, seconds float64) {
+	if w == nil {
+		return 0, 0, 0
+	}
+	first := max(w.last-int64(n)+1, 0)
+	for i := first; i <= w.last; i++ {
+		busy += float64(w.busy[i%slots])
+		calls += float64(w.calls[i%slots])
+	}
+	return busy, calls, w.until.Sub(w.began.Add(time.Duration(first) * w.width)).Seconds()
 }
 
 // peak returns the highest level of a slot among the newest n.

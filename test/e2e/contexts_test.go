@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"io"
+	"maps"
+	"slices"
 	"testing"
 )
 
@@ -33,6 +35,7 @@ func contexts(t *testing.T) map[string]buildContext {
 		"bash-streaming":    bashStreaming(),
 		"dockerfile":        plainDockerfile(),
 		"static":            static(),
+		"no-watchdog":       noWatchdog(t),
 	}
 }
 
@@ -41,17 +44,18 @@ func wheelOf(t *testing.T, name, text string) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	for file, text := range map[string]string{
+	files := map[string]string{
 		name + ".py":                     text,
 		name + "-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n",
 		name + "-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 		name + "-1.0.dist-info/RECORD":   name + ".py,,\n",
-	} {
+	}
+	for _, file := range slices.Sorted(maps.Keys(files)) { // the same bytes every time
 		w, err := z.Create(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(w, text); err != nil {
+		if _, err := io.WriteString(w, files[file]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -251,4 +255,13 @@ func static() buildContext {
 		},
 		calls: []contextCall{{"/", "", 200, "<p>hello</p>\n", "text/html; charset=utf-8"}, {"/a.txt", "", 200, "a\n", ""}, {"/b.txt", "", 404, "404 page not found\n", ""}},
 	}
+}
+
+// noWatchdog is an image that listens on port 8080 by itself.
+func noWatchdog(t *testing.T) buildContext {
+	c := pythonHTTP(t)
+	c.files["Dockerfile"] = "FROM python:3.12-alpine\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements.txt\nEXPOSE 8080\nCMD [\"python\", \"/srv/index.py\"]\n"
+	c.files["index.py"] = "import tiny_server\n\ntiny_server.serve(lambda method, path, body: (200, method + ' ' + path + ' ' + body.decode()), port=8080)\n"
+	c.calls = []contextCall{{"/a", "alone", 200, "POST /a alone", "text/plain"}}
+	return c
 }

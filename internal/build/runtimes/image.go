@@ -3,6 +3,7 @@ package runtimes
 import (
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -24,7 +25,15 @@ func (r *Runtime) image(source fs.FS) (dockerfile.Image, error) {
 }
 
 // modeOf is the mode an image asks for; "" if it asks for none.
+//
+// An image without a watchdog, and without anything for one to run, serves by
+// itself.
 func (r *Runtime) modeOf(img dockerfile.Image) fn.Mode {
+	if img.Watchdog == "" && img.Env["fprocess"] == "" && len(img.Command) > 0 && path.Base(img.Command[0]) != "fwatchdog" {
+		if _, ok := r.mode(fn.ModeServer); ok {
+			return fn.ModeServer
+		}
+	}
 	for _, m := range r.Modes {
 		if m.From != "" && strings.Contains(img.Watchdog, m.From) {
 			return m.Mode
@@ -48,22 +57,37 @@ func environment(mode map[string]string, img dockerfile.Image) map[string]string
 	if out == nil {
 		out = map[string]string{}
 	}
+	for name, value := range img.Env {
+		if ofImage(name) {
+			continue
+		}
+		value = inArtifact(value, img)
+		if first, both := out[name]; both && strings.HasSuffix(name, "PATH") {
+			value = first + ":" + value
+		}
+		out[name] = value
+	}
+	return out
+}
+
+// inArtifact rewrites what an image says about its own folder.
+func inArtifact(value string, img dockerfile.Image) string {
 	dirs := slices.Clone(homes)
 	if img.Dir != "" && img.Dir != "/" {
 		dirs = append(dirs, img.Dir)
 	}
 	slices.SortFunc(dirs, func(a, b string) int { return len(b) - len(a) }) // the deepest first
-	for name, value := range img.Env {
-		if ofImage(name) {
-			continue
-		}
-		for _, dir := range dirs {
-			value = moved(value, dir)
-		}
-		if first, both := out[name]; both && strings.HasSuffix(name, "PATH") {
-			value = first + ":" + value
-		}
-		out[name] = value
+	for _, dir := range dirs {
+		value = moved(value, dir)
+	}
+	return value
+}
+
+// served is the command of an image that serves by itself.
+func served(img dockerfile.Image) []string {
+	out := make([]string, len(img.Command))
+	for i, w := range img.Command {
+		out[i] = inArtifact(w, img)
 	}
 	return out
 }

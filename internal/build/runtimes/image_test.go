@@ -103,12 +103,38 @@ func TestAnOpenFaaSContextWithMistakesIsRefused(t *testing.T) {
 	}{
 		"comes before FROM":             {fn.Spec{Runtime: "openfaas"}, []string{"Dockerfile=ENV a=b\n"}},
 		"the variable fprocess says":    {fn.Spec{Runtime: "openfaas", Mode: fn.ModeClassic, Command: []string{"cat"}}, []string{ofClassic}},
-		"has watchdog, classic, not":    {fn.Spec{Runtime: "openfaas", Command: []string{"cat"}}, []string{ofClassic}},
+		"has watchdog, classic, server": {fn.Spec{Runtime: "openfaas", Mode: fn.ModeFork}, []string{ofClassic}},
 		"install the package python3":   {fn.Spec{Runtime: "openfaas"}, []string{ofPython, "index.py"}},
 		"install the package golang-go": {fn.Spec{Runtime: "openfaas"}, []string{"main.go=package main\n"}},
 	} {
 		if _, err := s.Resolve(c.spec, files(c.files...)); !errors.Is(err, fn.Invalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestAnImageWithoutAWatchdogServesByItself(t *testing.T) {
+	bin := host(t, "python3", "node", "go")
+	s := builtin(t, bin)
+	for name, c := range map[string]struct {
+		docker string
+		more   []string
+		spec   fn.Spec
+		want   []string
+	}{
+		"a program of the host":    {"CMD [\"node\", \"/home/app/server.js\"]", []string{"server.js"}, fn.Spec{}, []string{bin + "/node", "/function/server.js"}},
+		"one the runtime brings":   {"ENTRYPOINT [\"python\"]\nCMD [\"-m\", \"x\"]", []string{"x.py"}, fn.Spec{}, []string{"/function/.rouse/bin/python", "-m", "x"}},
+		"what is compiled":         {"WORKDIR /srv\nCMD [\"/srv/handler\"]", []string{"main.go=package main"}, fn.Spec{}, []string{"/function/handler"}},
+		"the function's own words": {"CMD node", []string{"a.js"}, fn.Spec{Command: []string{"node", "a.js"}}, []string{bin + "/node", "a.js"}},
+	} {
+		c.spec.Runtime = "openfaas"
+		p, err := s.Resolve(c.spec, files(append(c.more, "Dockerfile=FROM x\n"+c.docker+"\n")...))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if d := cmp.Diff(c.want, p.Program.Command); d != "" || p.Mode != fn.ModeServer || p.Program.Listen != fn.ListenPort {
+			t.Errorf("%s: mode %s, listen %s: %s", name, p.Mode, p.Program.Listen, d)
 		}
 	}
 }

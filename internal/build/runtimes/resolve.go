@@ -66,6 +66,9 @@ func (s *Set) Resolve(spec fn.Spec, source fs.FS) (Plan, error) {
 	if p.Values, err = r.values(source, p.Handler); err != nil {
 		note(&ms, err)
 	}
+	if mode.Mode == fn.ModeServer && len(img.Command) > 0 {
+		mode.Command = served(img)
+	}
 	note(&ms, s.program(&p, mode, spec, source))
 	p.Program.Env = environment(mode.Env, img)
 	p.selectWork(source)
@@ -199,6 +202,11 @@ func (s *Set) locate(p *Plan, word string, source fs.FS) (string, error) {
 	}
 	if found, ok := p.Programs[word]; ok {
 		return found, nil
+	}
+	for _, f := range p.Runtime.Files {
+		if _, err := fs.Stat(p.Runtime.FS, path.Join(f.From, word)); err == nil {
+			return path.Join(Root, f.To, word), nil
+		}
 	}
 	if found := s.lookup(p.Runtime, word); found != "" {
 		p.Programs[word] = found

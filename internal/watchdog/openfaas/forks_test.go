@@ -54,6 +54,7 @@ func forkCases() []forkCase {
 			headers: []string{"X-Timeout: 1h"}, status: 504, want: "exec_timeout passed\n"},
 		{name: "X-Timeout that is none", contract: "of", program: "echo ok", headers: []string{"X-Timeout: -1s"}, want: "ok\n"},
 		{name: "content_type", contract: "of", vars: "content_type=text/csv", program: "echo a,b", want: "a,b\n", header: map[string]string{"Content-Type": "text/csv"}},
+		{name: "HEAD", contract: "of", program: "echo ok", method: "HEAD", logs: []string{date + "HEAD / - 200 - "}},
 		{name: "serializing", contract: "of", vars: "mode=serializing", program: "cat", body: "hello", want: "hello",
 			header: map[string]string{"Content-Length": "5", "X-Duration-Seconds": "*", "Content-Type": "application/octet-stream"},
 			logs:   []string{date + "POST / - 200 - ContentLength: 5B "}},

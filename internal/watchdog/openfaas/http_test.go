@@ -3,8 +3,10 @@ package openfaas
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -91,8 +93,9 @@ func TestModeHTTPStreams(t *testing.T) {
 	t.Parallel()
 	r := startHTTP(t, hosted)
 	// Plain answers too, not only streams of events.
-	for _, accept := range []string{"text/event-stream", "TEXT/Event-Stream", "application/json, application/x-ndjson", "*/*"} {
-		res := r.send("GET", "/gate", nil, "Accept: "+accept)
+	for _, c := range []string{"/gate text/event-stream", "/gate TEXT/Event-Stream", "/gate application/json, application/x-ndjson", "/gate */*", "/gate?length */*"} {
+		path, accept, _ := strings.Cut(c, " ")
+		res := r.send("GET", path, nil, "Accept: "+accept)
 		lines := bufio.NewReader(res.Body)
 		if got := readLine(t, lines); got != "one\n" || res.Header.Get("X-Duration-Seconds") == "" {
 			t.Errorf("%s: got %q %v", accept, got, res.Header)
@@ -221,6 +224,13 @@ func TestReadyIsSaidWhenTheFunctionListens(t *testing.T) {
 		}
 		if _, err := io.WriteString(call, "GET /echo HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
 			t.Fatal(err)
+		}
+		for name, c := range map[string]net.Conn{"question": question, "call": call} {
+			_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %s: an answer before it listens: %v", p, name, err)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
 		}
 		w, err := os.OpenFile(gate, os.O_WRONLY, 0) // waits for the function to be there
 		if err != nil {

@@ -2,6 +2,7 @@ package openfaas
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"rouse.dev/rouse/internal/fn"
 )
@@ -214,6 +216,17 @@ func TestStopDoesNotWaitForEver(t *testing.T) {
 	})
 }
 
+func TestTheFunctionsServerIsAskedToEnd(t *testing.T) {
+	t.Parallel()
+	port := freePorts(t, 1)[0]
+	r := start(t, "of", "mode=http", "upstream_url=http://127.0.0.1:"+port, "prefix_logs=false",
+		"fprocess="+script(t, "trap 'echo bye; exit 0' TERM; echo here; while :; do read line; done"))
+	r.out.await(t, "here")
+	if code := r.stop(); code != 0 || !r.out.has("bye") {
+		t.Errorf("exit code %d, printed %q", code, r.out)
+	}
+}
+
 // TestThoseWhoSendAreToldFirst is about healthcheck_interval: alone, requests
 // are still taken for as long.
 func TestThoseWhoSendAreToldFirst(t *testing.T) {
@@ -234,10 +247,11 @@ func TestThoseWhoSendAreToldFirst(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	// The platform has stopped sending before it asks.
-	r = startIn(t, hosted, "of", "fprocess=cat", "healthcheck_interval=1h")
+	r = startIn(t, hosted, "of", "fprocess=cat", "healthcheck_interval=10s")
 	r.ready()
-	if code := r.stop(); code != 0 {
-		t.Errorf("hosted: exit code %d", code)
+	began := time.Now()
+	if code := r.stop(); code != 0 || time.Since(began) > 8*time.Second {
+		t.Errorf("hosted: exit code %d after %v", code, time.Since(began))
 	}
 }
 
@@ -289,6 +303,29 @@ func TestMetrics(t *testing.T) {
 		}
 		if strings.Contains(string(text), `method="get"`) {
 			t.Errorf("%s: the watchdog's own paths are counted", contract)
+		}
+	}
+}
+
+// TestThePlatformsConnectionsStayOpen: it could be sending a call at the moment
+// an idle one is closed.
+func TestThePlatformsConnectionsStayOpen(t *testing.T) {
+	t.Parallel()
+	for p, want := range map[place]error{hosted: os.ErrDeadlineExceeded, alone: io.EOF} {
+		r := startIn(t, p, "of", "fprocess=cat", "read_timeout=100ms", "write_timeout=100ms")
+		c := r.raw()
+		if _, err := io.WriteString(c, "GET /_/health HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		br := bufio.NewReader(c)
+		res, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		if _, err := br.ReadByte(); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", p, err, want)
 		}
 	}
 }

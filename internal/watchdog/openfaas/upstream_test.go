@@ -40,6 +40,9 @@ func beUpstream() {
 	release := make(chan struct{}, 100)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/gate", func(w http.ResponseWriter, r *http.Request) { // answers in two pieces, the second when released
+		if r.URL.RawQuery == "length" {
+			w.Header().Set("Content-Length", "8")
+		}
 		_, _ = io.WriteString(w, "one\n")
 		w.(http.Flusher).Flush()
 		fmt.Println("gate reached")
