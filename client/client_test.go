@@ -114,7 +114,7 @@ func TestNamespacesAndSystem(t *testing.T) {
 	if err := c.DeleteNamespace(ctx, "team"); kind(err) != "not-found" {
 		t.Error(err)
 	}
-	if rs, err := c.Runtimes(ctx); err != nil || len(rs) != 3 {
+	if rs, err := c.Runtimes(ctx); err != nil || len(rs) != 4 {
 		t.Errorf("%+v, %v", rs, err)
 	}
 	if d, err := c.Doctor(ctx); err != nil || d.Level != "full" {

@@ -14,19 +14,24 @@ type Call struct {
 	Path   string      // behind the function's name, with its query: "items/1?full=yes"
 	Header http.Header // may be nil
 	Body   io.Reader   // may be nil
+	Async  bool        // queue the call: the answer is 202 with its X-Call-Id; it is always POST
 }
 
 // Invoke calls a function and returns its response, whatever its status; the
 // caller closes the body. Where the platform failed the call the error is an
 // *api.Error with phase, cause and the function's last output.
 func (c *Client) Invoke(ctx context.Context, ref Ref, call Call) (*http.Response, error) {
+	route := "function"
+	if call.Async {
+		route = "async-function"
+	}
 	if call.Method == "" {
 		call.Method = http.MethodGet
-		if call.Body != nil {
+		if call.Body != nil || call.Async {
 			call.Method = http.MethodPost
 		}
 	}
-	target := c.base.String() + join("function", ref.Name+"."+ref.namespace())
+	target := c.base.String() + join(route, ref.Name+"."+ref.namespace())
 	if call.Path != "" {
 		target += "/" + strings.TrimPrefix(call.Path, "/")
 	}

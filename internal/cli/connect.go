@@ -33,7 +33,9 @@ func (c *cli) connect() (*client.Client, error) {
 	if user == "" {
 		user = "admin"
 	}
-	if password := c.env(envPassword); password != "" {
+	if c.gateway != "" && base == c.gateway && !local(base) {
+		user = "" // a file chose it: nobody's password goes there
+	} else if password := c.env(envPassword); password != "" {
 		options = append(options, client.WithPassword(user, password))
 	} else if local(base) && !strings.Contains(base, "@") {
 		password, err := c.localPassword(user)
@@ -51,14 +53,17 @@ func (c *cli) connect() (*client.Client, error) {
 	return cl, nil
 }
 
-// serverURL is where the user's server is: --url, ROUSE_URL, else where one
-// with the configuration found here would listen.
+// serverURL is where the user's server is: --url, ROUSE_URL, what a stack file
+// says, else where one with the configuration found here would listen.
 func (c *cli) serverURL() string {
 	if c.url != "" {
 		return c.url
 	}
 	if u := c.env(envURL); u != "" {
 		return u
+	}
+	if c.gateway != "" {
+		return c.gateway
 	}
 	listen := "127.0.0.1:8080"
 	if cfg, err := c.config(nil); err == nil {

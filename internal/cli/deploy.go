@@ -18,22 +18,40 @@ const largeSource = 50 << 20
 func (c *cli) deployCommand() *cobra.Command {
 	var s selection
 	cmd := &cobra.Command{
-		Use:   "deploy [DIR | -f rouse.yaml [NAME...]]",
+		Use:   "deploy [DIR | -f FILE [NAME...]]",
 		Short: "Build a function and put it there",
 		Long: `Build a function from its folder, start it, and move the calls to it once it
 answers. If anything fails the revision before it serves on. Settings come from
 ` + manifest.FileName + ` in the folder; without one the name is the folder's and the runtime is
 found by its files. Files that fit a pattern in .rouseignore (else .gitignore)
-are left out.`,
-		Example: "  rouse deploy hello\n  rouse deploy -f rouse.yaml\n  rouse deploy . --name hello-test -e MODE=test\n  rouse deploy --image functions/alpine:latest --name count -e fprocess=\"wc -l\"",
-		RunE: c.onServer(func(cmd *cobra.Command, cl *client.Client, args []string) error {
+are left out.
+
+FILE may be a stack file of OpenFaaS too, and one is found in a folder that has
+no ` + manifest.FileName + `: rouse help stack-files.`,
+		Example: "  rouse deploy hello\n  rouse deploy -f rouse.yaml\n  rouse deploy . --name hello-test -e MODE=test\n" +
+			"  rouse deploy --image functions/alpine:latest --name count -e fprocess=\"wc -l\"\n" +
+			"  rouse deploy -f stack.yaml --filter 'image-*' --parallel 4",
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.take(args); err != nil {
 				return err
 			}
-			return c.deployAll(cmd.Context(), cl, s)
-		}),
+			p, err := c.stackProject(cmd.Context(), s)
+			switch {
+			case err != nil:
+				return err
+			case p != nil:
+				return c.deployStack(cmd.Context(), s, p)
+			}
+			if err := refuse(cmd); err != nil {
+				return err
+			}
+			return c.onServer(func(cmd *cobra.Command, cl *client.Client, _ []string) error {
+				return c.deployAll(cmd.Context(), cl, s)
+			})(cmd, args)
+		},
 	}
 	s.flags(cmd)
+	s.deployFlags(cmd)
 	cmd.Flags().StringVar(&s.image, "image", "", "deploy what this reference stands for, in the place of a folder; see rouse image")
 	c.namespaceFlag(cmd, &s.namespace)
 	return cmd
@@ -66,7 +84,7 @@ func (c *cli) deployAll(ctx context.Context, cl *client.Client, s selection) err
 	defer p.Close()
 	var done []api.Function
 	for _, t := range targets {
-		f, err := c.deployOne(ctx, cl, &deployView{progress: p}, t)
+		f, err := c.deployOne(ctx, cl, &deployView{progress: p}, &t)
 		if err != nil {
 			return err
 		}
@@ -76,6 +94,11 @@ func (c *cli) deployAll(ctx context.Context, cl *client.Client, s selection) err
 	if c.output != "table" && len(done) == 1 && s.file == "" {
 		return c.print(done[0], nil)
 	}
+	return c.deployed(done)
+}
+
+// deployed tells where functions are now.
+func (c *cli) deployed(done []api.Function) error {
 	return c.print(done, func() (text string) {
 		for _, f := range done {
 			text += fmt.Sprintf("%s revision %s is %s: %s\n", full(client.Ref{Namespace: f.Namespace, Name: f.Name}),
@@ -85,14 +108,15 @@ func (c *cli) deployAll(ctx context.Context, cl *client.Client, s selection) err
 	})
 }
 
-// deployOne packs, uploads and deploys one function.
-func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t target) (api.Function, error) {
-	v.header(t)
+// deployOne packs, uploads and deploys one function. It notes the source's
+// digest in t.
+func (c *cli) deployOne(ctx context.Context, cl *client.Client, v *deployView, t *target) (api.Function, error) {
+	v.header(*t)
 	if t.req.Image != "" {
 		f, err := cl.Deploy(ctx, t.ref, t.req, v.event)
 		return f, untold(err, &v.shown)
 	}
-	archive, err := pack.Folder(t.dir)
+	archive, err := t.pack(t.dir)
 	if err != nil {
 		return api.Function{}, err
 	}

@@ -15,6 +15,7 @@ import (
 type deployView struct {
 	*progress
 	quiet bool       // show nothing but the sign of life
+	name  string     // put before every line, where several deploys go on at once; else ""
 	shown shownLines // output of the build
 }
 
@@ -50,6 +51,29 @@ func untold(err error, shown *shownLines) error {
 		e.Output = nil
 	}
 	return err
+}
+
+// Begin, End and Print are those of progress; of several deploys at once none
+// has the sign of life for itself.
+func (v *deployView) Begin(label string) {
+	if v.name == "" {
+		v.progress.Begin(label)
+	}
+}
+
+// End is progress.End for a deploy that goes on alone.
+func (v *deployView) End() {
+	if v.name == "" {
+		v.progress.End()
+	}
+}
+
+// Print is progress.Print, with the name of the function.
+func (v *deployView) Print(line string) {
+	if v.name != "" {
+		line = v.look.faint.Render(v.name+":") + " " + line
+	}
+	v.progress.Print(line)
 }
 
 func (v *deployView) header(t target) {

@@ -44,6 +44,7 @@ type Ready struct {
 type cli struct {
 	Deps
 	url, data, output string
+	gateway           string // where a stack file says the server is; "" if none does
 	look              styles // on Out
 	errLook           styles // on Err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -21,9 +22,12 @@ import (
 // call is what the flags of invoke say.
 type call struct {
 	data, method, path string
-	headers            []string
+	headers, query     []string
+	media              string // Content-Type, unless headers have one
 	hasData            bool
 	include, timing    bool
+	async              bool
+	sign               signing
 }
 
 func (c *cli) invokeCommand() *cobra.Command {
@@ -36,7 +40,8 @@ func (c *cli) invokeCommand() *cobra.Command {
 else what is piped in. A status of 400 or more ends with exit code ` + fmt.Sprint(fn.ExitCode(fn.Failed)) + `; an error the
 platform made says in which phase and why.`,
 		Example: "  rouse invoke fib -d 10\n  rouse invoke thumbnail -d @photo.png > small.png\n" +
-			"  echo hello | rouse invoke upper\n  rouse invoke shop -X DELETE --path items/1 -H 'X-Reason: test' --timing",
+			"  echo hello | rouse invoke upper\n  rouse invoke shop -X DELETE --path items/1 -H 'X-Reason: test' --timing\n" +
+			"  rouse invoke hook -d @event.json --content-type application/json --sign X-Hub-Signature-256 --key-file key\n  rouse invoke report --async -d today",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: c.completeFunctions,
 		RunE: c.onFunction(&namespace, func(cmd *cobra.Command, cl *client.Client, ref client.Ref) error {
@@ -50,6 +55,10 @@ platform made says in which phase and why.`,
 	f.StringArrayVarP(&in.headers, "header", "H", nil, "header, 'Name: value'; may be given several times")
 	f.StringVarP(&in.method, "method", "X", "", "method (default: GET, or POST with a body)")
 	f.StringVar(&in.path, "path", "", "path behind the function's name, with its query")
+	f.StringArrayVar(&in.query, "query", nil, "part of the query, name=value; may be given several times")
+	f.StringVar(&in.media, "content-type", "", "the same as -H 'Content-Type: …'")
+	f.BoolVar(&in.async, "async", false, "queue the call and print its id instead of waiting for the answer")
+	in.sign.flags(cmd)
 	f.BoolVarP(&in.include, "include", "i", false, "print the status and headers too")
 	f.BoolVar(&in.timing, "timing", false, "say how long it took, to standard error")
 	return cmd
@@ -60,6 +69,15 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 	if err != nil {
 		return err
 	}
+	if in.media != "" && header.Get("Content-Type") == "" {
+		header.Set("Content-Type", in.media)
+	}
+	if in.path, err = withQuery(in.path, in.query); err != nil {
+		return err
+	}
+	if in.sign.keyFile == "-" && (!in.hasData || in.data == "-" || in.data == "@-") {
+		return usage(fn.Errorf(fn.Invalid, "standard input cannot be the key and the body: give the body with -d"))
+	}
 	body, err := c.body(cmd.Context(), in)
 	if err != nil {
 		return err
@@ -67,10 +85,13 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 	if f, ok := body.(*os.File); ok && body != c.In {
 		defer f.Close()
 	}
+	if body, err = c.signed(in.sign, header, body); err != nil {
+		return err
+	}
 	began := time.Now()
 	var resp *http.Response
 	err = c.during("calling "+full(ref), func() (err error) {
-		resp, err = cl.Invoke(cmd.Context(), ref, client.Call{Method: in.method, Path: in.path, Header: header, Body: body})
+		resp, err = cl.Invoke(cmd.Context(), ref, client.Call{Method: in.method, Path: in.path, Header: header, Body: body, Async: in.async})
 		return err
 	})
 	if err != nil {
@@ -82,6 +103,9 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 		if err := c.say(head(resp)); err != nil {
 			return err
 		}
+	}
+	if in.async {
+		return c.queued(ref, resp)
 	}
 	n, err := io.Copy(c.Out, resp.Body)
 	if in.timing {
@@ -95,6 +119,27 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 			"this is the function's own answer; rouse logs %s --call %s shows what it printed", full(ref), resp.Header.Get("X-Call-Id"))
 	}
 	return nil
+}
+
+// withQuery adds parts to a path's query.
+func withQuery(path string, parts []string) (string, error) {
+	var wrong fn.Mistakes
+	for _, kv := range parts {
+		name, value, ok := strings.Cut(kv, "=")
+		if !ok || name == "" {
+			wrong.Add("--query "+kv, "is not name=value")
+			continue
+		}
+		sign := "?"
+		if strings.Contains(path, "?") {
+			sign = "&"
+		}
+		path += sign + url.QueryEscape(name) + "=" + url.QueryEscape(value)
+	}
+	if err := wrong.Err(); err != nil {
+		return "", usage(err)
+	}
+	return path, nil
 }
 
 // body opens what is to be sent; nil if that is nothing.

@@ -18,13 +18,18 @@ func languages() (*runtimes.Set, error) { return runtimes.Load(templates.FS, "",
 
 func (c *cli) newCommand() *cobra.Command {
 	var lang string
+	var from newStack
 	cmd := &cobra.Command{
-		Use:     "new NAME --lang LANGUAGE",
-		Short:   "Write a new function to begin with",
-		Long:    "Write a new function to begin with, into the folder NAME.",
-		Example: "  rouse new hello --lang python",
+		Use:   "new NAME --lang LANGUAGE | --template TEMPLATE",
+		Short: "Write a new function to begin with",
+		Long: `Write a new function to begin with, into the folder NAME. With --template it is
+made from a language template of OpenFaaS, and added to the stack file here.`,
+		Example: "  rouse new hello --lang python\n  rouse new hello --template python3-http --template-url https://github.com/openfaas/python-flask-template",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if from.template != "" {
+				return c.newFromTemplate(cmd.Context(), args[0], from)
+			}
 			set, err := languages()
 			if err != nil {
 				return err
@@ -46,7 +51,16 @@ func (c *cli) newCommand() *cobra.Command {
 			return c.say(fmt.Sprintf("%s is written; put it there with: rouse deploy %s\n", filepath.Base(args[0]), args[0]))
 		},
 	}
-	cmd.Flags().StringVar(&lang, "lang", "", "language or kind: see rouse new --help")
+	f := cmd.Flags()
+	f.StringVar(&lang, "lang", "", "language or kind: see rouse new --help")
+	f.StringVar(&from.template, "template", "", "language template of OpenFaaS")
+	f.StringVar(&from.url, "template-url", "", "where to get the template if it is not here: URL[#REF] or a folder ("+envTemplates+")")
+	f.StringVar(&from.handler, "handler", "", "with --template: folder of the function, instead of its name")
+	f.StringVarP(&from.prefix, "prefix", "p", "", "with --template: what the image's name begins with ("+envPrefix+")")
+	f.StringVarP(&from.add, "append", "a", "", "with --template: stack file to add the function to")
+	f.BoolVarP(&from.quiet, "quiet", "q", false, "with --template: do not show the template's notes")
+	cmd.MarkFlagsMutuallyExclusive("lang", "template")
+	_ = cmd.RegisterFlagCompletionFunc("template", c.completeTemplates)
 	_ = cmd.RegisterFlagCompletionFunc("lang", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		set, err := languages()
 		if err != nil {

@@ -71,7 +71,7 @@ func (c *cli) addCommands(root *cobra.Command) {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Write and deploy", []*cobra.Command{c.newCommand(), c.deployCommand(), c.devCommand(), c.storeCommand()}},
+		{"Write and deploy", []*cobra.Command{c.newCommand(), c.deployCommand(), c.devCommand(), c.templateCommand(), c.storeCommand()}},
 		{"Use", []*cobra.Command{c.invokeCommand(), c.listCommand(), c.describeCommand(), c.logsCommand(), c.queueCommand(), c.cancelCommand()}},
 		{"Change", []*cobra.Command{c.scaleCommand(), c.rollbackCommand(), c.revisionsCommand(), c.removeCommand(), c.secretCommand()}},
 		{"Server", []*cobra.Command{
@@ -88,7 +88,7 @@ func (c *cli) addCommands(root *cobra.Command) {
 	}
 	root.SetHelpCommandGroupID("Server")
 	root.SetCompletionCommandGroupID("Server")
-	root.AddCommand(exitCodesTopic(), environmentTopic())
+	root.AddCommand(exitCodesTopic(), environmentTopic(), stackTopic())
 }
 
 // env reads a variable, "" if it is not set.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -87,6 +89,9 @@ func TestScripts(t *testing.T) {
 			s.SetBase("http://rouse.test")
 			env.Defer(s.Close)
 			env.Values[serverKey{}] = s
+			web := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(env.WorkDir, "web"))))
+			env.Defer(web.Close)
+			env.Setenv("WEB", web.URL)
 			env.Setenv("ROUSE_URL", s.URL)
 			env.Setenv("ROUSE_DATA", filepath.Join(env.WorkDir, ".data"))
 			env.Setenv("HOME", env.WorkDir)

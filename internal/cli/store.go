@@ -85,7 +85,13 @@ func (s selection) imageTarget() (target, error) {
 	if err := fn.ValidateRef(fn.Ref(ref)); err != nil {
 		return target{}, usage(err)
 	}
-	return target{ref: ref, source: s.image, req: api.DeployRequest{Image: s.image, Spec: api.Spec{Env: s.env}}}, nil
+	labels, annotations, err := s.marks()
+	if err != nil {
+		return target{}, err
+	}
+	return target{ref: ref, source: s.image, req: api.DeployRequest{
+		Image: s.image, Spec: api.Spec{Env: s.env}, Labels: labels, Annotations: annotations,
+	}}, nil
 }
 
 func findInStore(ctx context.Context, cl *client.Client, name string) (api.StoreFunction, error) {

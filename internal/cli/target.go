@@ -14,6 +14,7 @@ import (
 
 	"rouse.dev/rouse/api"
 	"rouse.dev/rouse/client"
+	"rouse.dev/rouse/internal/cli/pack"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/manifest"
 )
@@ -28,6 +29,9 @@ type selection struct {
 	runtime   string            // of a single function
 	image     string            // reference that is deployed in the place of a folder
 	env       map[string]string // added to the manifest's
+
+	labels, annotations []string // NAME=VALUE, added to the manifest's
+	stack               stackFlags
 }
 
 // flags adds those a single function may be changed by.
@@ -39,12 +43,21 @@ func (s *selection) flags(cmd *cobra.Command) {
 	f.StringToStringVarP(&s.env, "env", "e", nil, "variables added to the manifest's: A=b,C=d")
 }
 
+// deployFlags adds those of deploy alone.
+func (s *selection) deployFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&s.labels, "label", nil, "label added to the manifest's: NAME=VALUE")
+	f.StringArrayVar(&s.annotations, "annotation", nil, "annotation added to the manifest's: NAME=VALUE")
+	s.stack.add(cmd)
+}
+
 // target is one function to deploy.
 type target struct {
 	ref    client.Ref
 	dir    string // with its source, absolute
 	source string // the same as the user knows it
 	req    api.DeployRequest
+	pack   func(dir string) (*pack.Archive, error)
 }
 
 // name is how the function is called.
@@ -100,6 +113,11 @@ func (c *cli) target(s selection, base string, f manifest.Function) (target, err
 	if ref.Namespace == "" {
 		ref.Namespace = fn.DefaultNamespace
 	}
+	labels, annotations, err := s.marks()
+	if err != nil {
+		return target{}, err
+	}
+	labels, annotations = join(f.Labels, labels), join(f.Annotations, annotations)
 	judged := spec
 	judged.Policy = judged.Policy.WithDefaults(fn.Default())
 	if err := errors.Join(fn.ValidateRef(fn.Ref(ref)), fn.ValidateSpec(judged)); err != nil {
@@ -107,8 +125,8 @@ func (c *cli) target(s selection, base string, f manifest.Function) (target, err
 	}
 	source := filepath.Join(base, filepath.FromSlash(f.Source))
 	return target{
-		ref: ref, dir: c.path(source), source: source,
-		req: api.DeployRequest{Spec: wireSpec(spec), Labels: f.Labels, Annotations: f.Annotations},
+		ref: ref, dir: c.path(source), source: source, pack: pack.Folder,
+		req: api.DeployRequest{Spec: wireSpec(spec), Labels: labels, Annotations: annotations},
 	}, nil
 }
 

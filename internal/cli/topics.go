@@ -44,7 +44,39 @@ func environmentTopic() *cobra.Command {
   ROUSE_USER      account, admin if not set
   ROUSE_PASSWORD  its password; needed for a server on another machine
   ROUSE_CONFIG    configuration file
+
+  OPENFAAS_TEMPLATE_URL        repository of language templates
+  OPENFAAS_TEMPLATE_STORE_URL  list of a template store
+  OPENFAAS_PREFIX              what images of new functions begin with
+
   NO_COLOR        no colours
 
 Every setting of the server has a variable too: rouse config --docs lists them.`}
+}
+
+// stackTopic is "rouse help stack-files".
+func stackTopic() *cobra.Command {
+	return &cobra.Command{Use: "stack-files", Short: "OpenFaaS's stack.yaml and templates", Long: `A stack file (stack.yaml) lists functions as OpenFaaS's faas-cli has them:
+
+  version: 1.0
+  provider: {name: openfaas}
+  functions:
+    hello:
+      lang: python3-http      # a folder of template/, or dockerfile
+      handler: ./hello
+      image: example/hello:latest
+      environment: {MODE: ${MODE:-test}}
+
+  rouse template pull URL               fetch language templates
+  rouse new hello --template python3-http   write a function and its stack file
+  rouse deploy                          deploy all functions of stack.yaml
+  rouse deploy -f stack.yaml hello      deploy one
+  rouse deploy --filter 'image-*' --parallel 4
+  rouse deploy --shrinkwrap             only write the build contexts, to build/
+
+Paths begin in the working folder if all functions are found there, else in the
+file's own. Functions with skip_build, or without a handler, are deployed by
+their image. The server is the one that --url or ROUSE_URL names, else the one
+of provider.gateway if that is not the default, else the one on this machine.
+docs/stack.md says all of it.`}
 }

@@ -44,22 +44,24 @@ func Ignore(dir string) (func(name string, isDir bool) bool, error) {
 }
 
 // readRules reads the patterns of a folder and names the file they are from.
-func readRules(fsys fs.FS) (rules, string, error) {
+func readRules(fsys fs.FS) (patterns, string, error) {
 	for _, name := range []string{ignoreFile, gitIgnoreFile} {
-		f, err := fsys.Open(name)
+		text, err := readPatterns(fsys, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return nil, "", err
-		}
-		text, err := io.ReadAll(io.LimitReader(f, maxIgnore))
-		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, "", err
-		}
-		return parseRules(string(text)), name, nil
+		return parseRules(text), name, err
 	}
-	return nil, "", nil
+	return rules(nil), "", nil
+}
+
+func readPatterns(fsys fs.FS, name string) (string, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxIgnore))
+	return string(text), errors.Join(err, f.Close())
 }
 
 // parseRules reads patterns in the manner of .gitignore: one a line, "#" for

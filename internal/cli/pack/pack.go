@@ -32,7 +32,21 @@ func (a *Archive) Close() error { return errors.Join(a.File.Close(), os.Remove(a
 
 // Folder packs dir. Errors that wrap fn.Invalid say what in the folder cannot
 // be packed; all of it is reported at once.
-func Folder(dir string) (*Archive, error) {
+func Folder(dir string) (*Archive, error) { return open(dir, readRules) }
+
+// Context packs dir as a container build context: what is left out is what its
+// .dockerignore says, if it has one, and nothing else.
+func Context(dir string) (*Archive, error) { return open(dir, readDockerRules) }
+
+// reader finds the patterns of a folder and names the file they are from.
+type reader func(fs.FS) (patterns, string, error)
+
+// patterns decide what is left out: of a folder that is, nothing is packed.
+type patterns interface {
+	ignored(name string, dir bool) bool
+}
+
+func open(dir string, read reader) (*Archive, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, openError(dir, err)
@@ -43,7 +57,7 @@ func Folder(dir string) (*Archive, error) {
 		return nil, fmt.Errorf("packing %s: %w", dir, err)
 	}
 	a := &Archive{File: out}
-	if err := a.write(root.FS()); err != nil {
+	if err := a.write(root.FS(), read); err != nil {
 		return nil, errors.Join(fmt.Errorf("packing %s: %w", dir, err), a.Close())
 	}
 	return a, nil
@@ -59,8 +73,8 @@ func openError(dir string, err error) error {
 	return fn.Errorf(fn.Invalid, "opening %s: %w", dir, err)
 }
 
-func (a *Archive) write(fsys fs.FS) error {
-	patterns, by, err := readRules(fsys)
+func (a *Archive) write(fsys fs.FS, read reader) error {
+	patterns, by, err := read(fsys)
 	if err != nil {
 		return err
 	}

@@ -290,6 +290,7 @@ func (f *Fake) Info(context.Context) (control.Info, error) {
 func (f *Fake) Runtimes(context.Context) ([]control.Runtime, error) {
 	return []control.Runtime{
 		{Name: "exec", Summary: "Any program", Modes: []fn.Mode{fn.ModeServer, fn.ModeFork}, Available: true},
+		{Name: "openfaas", Summary: "A build context of OpenFaaS", Modes: []fn.Mode{fn.ModeWatchdog, fn.ModeClassic}, Available: true},
 		{Name: "python", Summary: "Python 3", Modes: []fn.Mode{fn.ModeHandler, fn.ModeServer}, Handler: "handler.py", Available: true},
 		{Name: "ruby", Summary: "Ruby", Modes: []fn.Mode{fn.ModeHandler, fn.ModeServer}, Handler: "handler.rb", Missing: "apt-get install ruby"},
 	}, nil

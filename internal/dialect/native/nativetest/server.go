@@ -62,6 +62,7 @@ func StartOn(l net.Listener, dir string) (*Server, error) {
 		Upload:   8 << 20,
 	}))
 	mux.HandleFunc("/function/", s.call)
+	mux.HandleFunc("POST /async-function/", s.queue)
 	set, err := bundles.Load()
 	if err != nil {
 		return nil, err
@@ -103,6 +104,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 	s.Print(ref, CallID, r.Method+" /"+rest)
 	w.Header().Set("X-Revision", fmt.Sprint(f.Traffic[0].Revision))
 	w.Header().Set("X-Echo", r.Header.Get("X-Echo"))
+	w.Header().Set("X-Signature", r.Header.Get("X-Signature"))
 	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 	if rest == "fail" {
 		w.WriteHeader(http.StatusTeapot)
@@ -112,6 +114,21 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = io.Copy(w, r.Body) // fails only if the client has left
+}
+
+// queue takes a call to be made later, and makes it never.
+func (s *Server) queue(w http.ResponseWriter, r *http.Request) {
+	name, namespace, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/async-function/"), ".")
+	namespace, rest, _ := strings.Cut(namespace, "/")
+	ref := fn.Ref{Namespace: namespace, Name: name}
+	if _, err := s.Function(r.Context(), ref); err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // fails only if the client has left
+	s.Print(ref, CallID, fmt.Sprintf("queued /%s?%s %s", rest, r.URL.RawQuery, body))
+	w.Header().Set("X-Call-Id", CallID)
+	w.WriteHeader(http.StatusAccepted)
 }
 
 func platformError(w http.ResponseWriter, e *api.Error, status int) {

@@ -1,0 +1,5 @@
+import os
+
+
+def handle(body):
+    return f"{os.environ['GREETING']}, {body.strip() or 'stranger'}\n"

@@ -1,0 +1,2 @@
+def handle(body, path):
+    return {"statusCode": 200, "body": "to begin with"}
