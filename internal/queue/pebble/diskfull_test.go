@@ -94,13 +94,15 @@ func quotaConfig(fs vfs.FS) pebble.Config {
 func TestAFullDiskRefusesMessagesAndTakesOutcomes(t *testing.T) {
 	fs := newQuotaFS(vfs.NewMem(), 16<<20)
 	c := quotaConfig(fs)
-	c.Ballast = -1 // nothing else saves the queue here
+	c.Ballast = -1       // nothing else saves the queue here
+	c.Reserve = 12 << 20 // what is stored, some 4 MiB, can be rewritten within it at any moment
 	q := open(t, "data", c)
 	taken := fillUp(t, q, 0)
 	if taken < 100 {
 		t.Errorf("only %d messages fit on 16 MiB", taken)
 	}
 	holds(t, q, taken)
+	fs.leave(7 << 20) // too little for a message and enough for an outcome, whatever is being rewritten
 	ackSome(t, q, 10)
 	if err := q.Publish(t.Context(), bulky(1_000_000)); !errors.Is(err, fn.Exhausted) {
 		t.Errorf("publishing: %v, want exhausted", err)

@@ -21,7 +21,7 @@ import (
 // cut a queue's file system while publishers and workers are busy, open what is
 // left, and compare it with what they had been told before.
 
-var cuts = flag.Int("cuts", 1000, "power cuts to make")
+var cuts = flag.Int("cuts", 200, "power cuts to make")
 
 const (
 	cutsEach      = 20 // of a queue; each comes twice

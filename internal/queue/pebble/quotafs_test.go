@@ -27,6 +27,13 @@ func (q *quotaFS) setLimit(limit int64) {
 	q.limit = limit
 }
 
+// leave sets the limit so that n more bytes fit.
+func (q *quotaFS) leave(n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limit = q.totalLocked() + n
+}
+
 // fill lowers the limit to what is used, without GetDiskUsage telling.
 func (q *quotaFS) fill() {
 	q.mu.Lock()
