@@ -30,7 +30,11 @@ func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
 	outer, stopOuter := context.WithCancelCause(ctx)
 	defer stopOuter(nil)
 	outside.Go(func() { errs.add(w.control.Run(outer)) })
-	outside.Go(func() { errs.add(w.async.Run(outer)) }) // ends its calls by itself, in the same time as the gateway
+	called := make(chan struct{}) // closed when no asynchronous call is in hand any more
+	outside.Go(func() {
+		defer close(called)
+		errs.add(w.async.Run(outer))
+	})
 	outside.Go(func() { errs.add(w.timer.Run(outer)) })
 	outside.Go(func() {
 		errs.add(w.gateway.Serve(inner, ln))
@@ -42,6 +46,7 @@ func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
 	ready()
 	<-outer.Done()
 	w.log.Info("stopping", "reason", context.Cause(outer))
+	<-called // its calls go through the gateway, which can end them only while it serves
 	errs.add(w.drain(inner))
 	errs.add(w.faas.Close())
 	outside.Wait()
