@@ -241,3 +241,36 @@ functions:
 	c.run([]string{"upper"}, "", "remove", "-f", "stack.yaml")
 	c.run([]string{"shasum"}, "", "remove", "shasum")
 }
+
+func TestFaasCLIPublishesThroughTheBuilder(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "payload-secret")
+	if err := os.WriteFile(secret, []byte("a secret of more than sixteen bytes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ROUSE_OPENFAAS_BUILDER_SECRET", secret)
+	c := needFaasCLI(t)
+	c.login()
+	if err := os.CopyFS(c.dir, os.DirFS("../../examples/openfaas")); err != nil {
+		t.Fatal(err)
+	}
+	// faas-cli wants a folder for every language, or asks the Internet.
+	if err := os.MkdirAll(filepath.Join(c.dir, "template", "dockerfile"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.dir, "template", "dockerfile", "template.yml"), []byte("language: dockerfile\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	publish := []string{"publish", "-f", "stack.yaml", "--disable-stack-pull", "--remote-builder", c.url + "/build", "--platforms", "linux/amd64"}
+	wrong := filepath.Join(c.home, "wrong")
+	if err := os.WriteFile(wrong, []byte("another secret of sixteen bytes or more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := c.try("", append(publish, "--payload-secret", wrong)...); err == nil {
+		t.Errorf("a build with a wrong signature: %s", out)
+	}
+	c.run([]string{"hello"}, "", append(publish, "--payload-secret", secret)...)
+	c.run([]string{"202"}, "", "deploy", "-f", "stack.yaml", "-g", c.url)
+	c.run([]string{"hello"}, "", "invoke", "hello", "-g", c.url)
+	c.run([]string{"3.5"}, "1\n2.5\n", "invoke", "sum", "-g", c.url)
+	c.run(nil, "", "remove", "-f", "stack.yaml", "-g", c.url)
+}
