@@ -75,10 +75,9 @@ type parts struct {
 func (s server) Up(ctx context.Context, cfg conf.Config, ready func(cli.Ready)) (err error) {
 	// Listening comes first: of two servers that are meant to be one, the
 	// second must change nothing.
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	ln, err := listen(ctx, cfg.Listen)
 	if err != nil {
-		return fn.WithHint(fn.Errorf(fn.Unavailable, "listening on %s: %w", cfg.Listen, err),
-			"stop what uses that address, or choose another with --listen")
+		return err
 	}
 	w := &parts{cfg: cfg, addr: ln.Addr()}
 	defer func() { err = errors.Join(err, w.close()) }()
