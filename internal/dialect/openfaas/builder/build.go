@@ -53,9 +53,8 @@ func (a *API) build(w http.ResponseWriter, r *http.Request) {
 // run builds; what it says on the way goes to p.
 func (a *API) run(ctx context.Context, f *os.File, c buildConfig, p *progress) error {
 	p.began = time.Now()
-	if len(c.BuildArgs) > 0 {
-		p.line(fmt.Sprintf("build arguments are values of the Dockerfile's ARG lines: %s; no RUN line that uses them is run",
-			strings.Join(slices.Sorted(maps.Keys(c.BuildArgs)), ", ")))
+	if names := given(c.BuildArgs); len(names) > 0 {
+		p.line(fmt.Sprintf("build arguments are values of the Dockerfile's ARG lines: %s; no RUN line that uses them is run", strings.Join(names, ", ")))
 	}
 	digest, err := a.accept(ctx, f, c.BuildArgs)
 	if err != nil {
@@ -65,6 +64,17 @@ func (a *API) run(ctx context.Context, f *os.File, c buildConfig, p *progress) e
 		Reference: c.Image, Source: digest, Spec: fn.Spec{Runtime: "openfaas"}, BuildOnly: c.SkipPush,
 	}, p.event)
 	return err
+}
+
+// given names the arguments that have a value: clients send some that do not.
+func given(args map[string]string) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		if args[name] != "" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // accept hands the folder context over as a source, build arguments put in.

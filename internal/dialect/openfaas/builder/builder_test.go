@@ -190,9 +190,9 @@ func TestBuildAnswersOnceWithItsLog(t *testing.T) {
 func TestBuildArgumentsAreValuesOfTheDockerfilesArgLines(t *testing.T) {
 	p := &platform{}
 	api, _ := newAPI(t, p, nil)
-	config := entry{configName, `{"image":"a","buildArgs":{"MODE":"a \"b\"","NOBODY":"asks"}}`, 0}
+	config := entry{configName, `{"image":"a","buildArgs":{"MODE":"a \"b\"","NOBODY":"asks","ADDITIONAL_PACKAGE":""}}`, 0}
 	body := pack(t, entry{"context/./Dockerfile", "FROM x\nARG MODE=none\n", 0}, entry{"context/function/Dockerfile", "ARG MODE\n", 0}, config)
-	if status, got := post(t, api, body, nil); status != http.StatusOK || got[0].Status != "success" || !strings.Contains(got[0].Log[0], "MODE, NOBODY") {
+	if status, got := post(t, api, body, nil); status != http.StatusOK || got[0].Status != "success" || !strings.Contains(got[0].Log[0], "ARG lines: MODE, NOBODY;") {
 		t.Fatalf("%d %+v", status, got)
 	}
 	files := map[string]string{"./Dockerfile": `0755 FROM x` + "\n" + `ARG MODE="a \"b\""` + "\n", "function/Dockerfile": "0755 ARG MODE\n"}
