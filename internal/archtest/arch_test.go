@@ -126,6 +126,8 @@ var forbidden = []struct{ from, to, why string }{
 	{"internal/cli", "internal/engine", "the CLI talks through client only"},
 	{"internal/cli", "internal/pool", "the CLI talks through client only"},
 	{"internal/cli", "internal/store", "the CLI talks through client only"},
+	{"internal/cli", "internal/queue", "the CLI talks through client only"},
+	{"internal/cli", "internal/gateway", "the CLI talks through client only"},
 	{"internal/store", "internal/engine", "state does not run anything"},
 	{"internal/engine", "internal/store", "an engine keeps no state of its own"},
 	{"client", "internal", "client is public: it may use api only"},
