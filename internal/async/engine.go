@@ -21,7 +21,8 @@ type Queue interface {
 
 // Functions tells what an Engine needs to know of functions.
 type Functions interface {
-	// Stored returns a function as it is stored, or fn.NotFound.
+	// Stored returns a function as it is stored, for reading only, or
+	// fn.NotFound.
 	Stored(ctx context.Context, ref fn.Ref) (fn.Function, error)
 	// Load counts the calls a function's instances have in hand and hold.
 	Load(ref fn.Ref) int
