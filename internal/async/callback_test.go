@@ -276,6 +276,8 @@ func TestTheAddressThatIsDialledIsChecked(t *testing.T) {
 			http.Redirect(w, r, "http://localhost:1/", http.StatusTemporaryRedirect)
 		} else if r.URL.Path == "/here" {
 			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+		} else if r.URL.Path == "/login" {
+			http.Redirect(w, r, "/there", http.StatusFound)
 		}
 	}))
 	defer own.Close()
@@ -300,6 +302,9 @@ func TestTheAddressThatIsDialledIsChecked(t *testing.T) {
 	<-asked
 	if status, err := send(own.URL + "/here"); status != 200 || err != nil || <-asked == "" || <-asked != self.String()+"/there" {
 		t.Errorf("a redirect on the same host: %d %v", status, err)
+	}
+	if status, err := send(own.URL + "/login"); status != 302 || err != nil || <-asked != self.String()+"/login" {
+		t.Errorf("a redirect that loses the result: %d %v", status, err)
 	}
 	port := other.URL[strings.LastIndexByte(other.URL, ':'):]
 	for _, url := range []string{other.URL, "http://localhost" + port} {
