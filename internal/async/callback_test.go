@@ -251,6 +251,8 @@ func TestWhereResultsMayGo(t *testing.T) {
 		"http://169.254.169.254/": false, "http://[fe80::1]/": false, "http://[::ffff:169.254.169.254]/": false, "http://[64:ff9b::a9fe:a9fe]/": false,
 		"http://[64:ff9b::7f00:1]:8081/": false, "http://100.100.100.200/": false, "http://[fd00:ec2::254]/": false, "http://0.0.0.0:8080/": false,
 		"http://224.0.0.1/": false, "http://100.64.0.1/": false, "http://255.255.255.255/": false, "http://[::]/": false, "http://[::ffff:10.1.2.3]/": true,
+		"http://168.63.129.16/": false, "http://[::ffff:168.63.129.16]/": false, "http://[fd20:ce::254]/": false,
+		"http://[::7f00:1]/": false, "http://[2002:7f00:1::]/": false, "http://[2001:0:1::1]/": false, "http://[fec0::1]/": false,
 		"ftp://example.org/": false, "//example.org/": false, "http://": false, "http:///x": false, "x": false, "http://example.org:99999/": false,
 		"http://" + strings.Repeat("a", 3000) + ".org/": false,
 	} {
