@@ -26,8 +26,7 @@ const asyncPrefix = "/async-function/"
 // is.
 type Calls interface {
 	Submit(ctx context.Context, c async.Call) error
-	Find(ctx context.Context, id string) (async.Letter, error)
-	Cancel(ctx context.Context, id string) error
+	Cancel(ctx context.Context, id string, may func(fn.Ref) error) error
 }
 
 // AsyncConfig is everything NewAsync needs. Calls and Identify are required.
@@ -224,14 +223,13 @@ func (a *Async) cancel(w http.ResponseWriter, r *http.Request, rest string) erro
 	if err != nil {
 		return fn.Errorf(fn.NotFound, "there is no such call")
 	}
-	l, err := a.cfg.Calls.Find(r.Context(), id)
-	if err != nil {
-		return err
+	may := func(ref fn.Ref) error {
+		if auth.Allow(who, auth.Write, ref.Namespace) {
+			return nil
+		}
+		return fn.Errorf(fn.Denied, "account %s may not cancel calls in namespace %s", who.Name, namespaceOut(ref.Namespace))
 	}
-	if !auth.Allow(who, auth.Write, l.Ref.Namespace) {
-		return fn.Errorf(fn.Denied, "account %s may not cancel calls in namespace %s", who.Name, namespaceOut(l.Ref.Namespace))
-	}
-	if err := a.cfg.Calls.Cancel(r.Context(), id); err != nil {
+	if err := a.cfg.Calls.Cancel(r.Context(), id, may); err != nil {
 		return err
 	}
 	w.Header().Set("X-Call-Id", id)

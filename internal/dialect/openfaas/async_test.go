@@ -26,14 +26,13 @@ func (a *accepted) Submit(_ context.Context, c async.Call) error {
 	return a.fail
 }
 
-func (a *accepted) Find(_ context.Context, id string) (async.Letter, error) {
+func (a *accepted) Cancel(_ context.Context, id string, may func(fn.Ref) error) error {
 	if id != "a/b" {
-		return async.Letter{}, fn.Errorf(fn.NotFound, "no call")
+		return fn.Errorf(fn.NotFound, "no call")
 	}
-	return async.Letter{ID: id, Ref: fn.Ref{Namespace: "team-a", Name: "f"}}, nil
-}
-
-func (a *accepted) Cancel(_ context.Context, id string) error {
+	if err := may(fn.Ref{Namespace: "team-a", Name: "f"}); err != nil {
+		return err
+	}
 	a.cancelled = append(a.cancelled, id)
 	return a.fail
 }
