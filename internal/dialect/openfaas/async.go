@@ -160,7 +160,7 @@ func (a *Async) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // idOf is the caller's X-Call-Id if it can be kept, else a new one.
 func idOf(r *http.Request, now time.Time) string {
-	if sent := r.Header.Values("X-Call-Id"); len(sent) == 1 && async.ValidID(sent[0]) {
+	if sent := r.Header.Values("X-Call-Id"); len(sent) == 1 && async.ValidID(sent[0]) && !strings.HasPrefix(sent[0], async.OwnIDs) {
 		return sent[0]
 	}
 	return fn.MakeCallID(uint64(now.UnixMilli()), rand.Uint64(), rand.Uint64()).String()

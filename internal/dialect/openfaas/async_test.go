@@ -98,7 +98,7 @@ func TestAsyncCallsAreAcceptedAsTheyWereSent(t *testing.T) {
 }
 
 func TestAsyncCallIDsOfCallersAreKeptIfTheyCanBe(t *testing.T) {
-	for sent, kept := range map[string]bool{"abc-1": true, "0194d0e2-0000-4000-8000-000000000000": true, "": false, "a b": false, "a\x7f": false, strings.Repeat("x", 129): false, strings.Repeat("x", 128): true} {
+	for sent, kept := range map[string]bool{"abc-1": true, "0194d0e2-0000-4000-8000-000000000000": true, "": false, "a b": false, "a\x7f": false, "cron.0.1": false, "cronic": true, strings.Repeat("x", 129): false, strings.Repeat("x", 128): true} {
 		calls := &accepted{}
 		w := ask(asyncDoor(calls), "POST", "/async-function/f", "", "X-Call-Id", sent)
 		if id := w.Header().Get("X-Call-Id"); (id == sent) != kept || id != calls.calls[0].ID || !async.ValidID(id) {
