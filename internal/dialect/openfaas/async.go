@@ -171,10 +171,11 @@ func idOf(r *http.Request, now time.Time) string {
 // of the client.
 func (a *Async) header(r *http.Request) http.Header {
 	peer, trusted := a.peer(r)
+	hop := connectionOnly(r.Header)
 	h := make(http.Header, len(r.Header)+3)
 	for name, values := range r.Header {
 		switch lower := strings.ReplaceAll(strings.ToLower(name), "_", "-"); {
-		case strings.HasPrefix(lower, "x-rouse-"), lower == "x-real-ip", lower == "x-call-id":
+		case hop[name], strings.HasPrefix(lower, "x-rouse-"), lower == "x-real-ip", lower == "x-call-id":
 		case strings.HasPrefix(lower, "x-forwarded-") && !trusted:
 		default:
 			h[name] = values
@@ -189,6 +190,18 @@ func (a *Async) header(r *http.Request) http.Header {
 		h.Set("X-Forwarded-Proto", "http")
 	}
 	return h
+}
+
+// connectionOnly names the fields that end at this server. They go before ours
+// are added: a client must not be able to have those taken out later.
+func connectionOnly(h http.Header) map[string]bool {
+	hop := map[string]bool{"Connection": true}
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			hop[http.CanonicalHeaderKey(strings.TrimSpace(name))] = true
+		}
+	}
+	return hop
 }
 
 // peer is the address of who has sent the request, and whether it is a proxy

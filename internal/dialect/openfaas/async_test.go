@@ -127,6 +127,15 @@ func TestAsyncCallersCannotPretendToBeSomebodyElse(t *testing.T) {
 	}
 }
 
+func TestAsyncCallersCannotHaveOurFieldsTakenOut(t *testing.T) {
+	calls := &accepted{}
+	ask(asyncDoor(calls), "POST", "/async-function/f", "", "Connection", "close, x-forwarded-for, X-Forwarded-Host,x-mine", "X-Mine", "1")
+	h := calls.calls[0].Header
+	if len(h["Connection"]) > 0 || h.Get("X-Mine") != "" || h.Get("X-Forwarded-For") == "" || h.Get("X-Forwarded-Host") == "" {
+		t.Error(h)
+	}
+}
+
 func TestAsyncCallsThatCannotWorkAreRefused(t *testing.T) {
 	for name, row := range map[string]struct {
 		method, target, body string
