@@ -99,21 +99,12 @@ func none(n int, ids []string) error {
 	return nil
 }
 
-// Find implements native.Calls.
-func (q *Queue) Find(_ context.Context, id string) (async.Letter, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, l := range q.letters {
-		if l.ID == id {
-			return l, nil
-		}
-	}
-	return async.Letter{}, fn.Errorf(fn.NotFound, "there is no asynchronous call %.80q that waits or runs", id)
-}
-
 // Cancel implements native.Calls.
-func (q *Queue) Cancel(ctx context.Context, id string) error {
-	l, err := q.Find(ctx, id)
+func (q *Queue) Cancel(ctx context.Context, id string, may func(fn.Ref) error) error {
+	l, err := q.find(id)
+	if err == nil {
+		err = may(l.Ref)
+	}
 	if err != nil {
 		return err
 	}
@@ -123,4 +114,15 @@ func (q *Queue) Cancel(ctx context.Context, id string) error {
 	}
 	_, err = q.Purge(ctx, l.Ref, l.State, id)
 	return err
+}
+
+func (q *Queue) find(id string) (async.Letter, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.letters {
+		if l.ID == id {
+			return l, nil
+		}
+	}
+	return async.Letter{}, fn.Errorf(fn.NotFound, "there is no asynchronous call %.80q that waits or runs", id)
 }

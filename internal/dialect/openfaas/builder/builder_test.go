@@ -377,3 +377,26 @@ func TestCallerWhoLeavesEndsTheBuild(t *testing.T) {
 		runtime.Gosched()
 	}
 }
+
+// deadlines is a response whose connection keeps what it was told.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.read = append(d.read, t)
+	return nil
+}
+
+func TestTimeToReceiveIsNotTimeToBuild(t *testing.T) {
+	api, _ := newAPI(t, &platform{}, nil)
+	body := good(t)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/build", bytes.NewReader(body))
+	r.Header.Set("X-Build-Signature", sign(body, secret))
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	api.ServeHTTP(w, r)
+	if w.Code != http.StatusOK || len(w.read) != 2 || w.read[0].IsZero() || !w.read[1].IsZero() {
+		t.Errorf("%d, deadlines %v", w.Code, w.read)
+	}
+}
