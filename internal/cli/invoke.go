@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,8 +222,8 @@ func head(resp *http.Response) string {
 // timing says how long a call took, and what the platform tells of it.
 func (c *cli) timing(resp *http.Response, n int64, first, total time.Duration) {
 	c.note("\n%s · first byte after %s · %s in %s · call %s", resp.Status, precise(first), roughly(n), precise(total), orDash(resp.Header.Get("X-Call-Id")))
-	if phases := resp.Header.Get("X-Rouse-Timing"); phases != "" {
-		c.note("cold start: %s", printable(phases))
+	if phases := cmp.Or(resp.Header.Get("X-Rouse-Start"), resp.Header.Get("X-Rouse-Timing")); phases != "" {
+		c.note("start: %s", printable(phases))
 	}
 }
 
