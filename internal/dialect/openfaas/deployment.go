@@ -56,7 +56,7 @@ func rest(d control.Deploy) error {
 		judged.Runtime = "image" // it will say
 	}
 	return errors.Join(inWords(fn.ValidateSpec(judged)),
-		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations))
+		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations), control.ValidateTriggers(d.Annotations))
 }
 
 // inWords names the fields of a spec that is wrong as a deployment does.
