@@ -64,7 +64,7 @@ func (c *cli) queueDeadCommand() *cobra.Command {
 		Use:               "dead NAME [ID]",
 		Short:             "List the calls of a function that were given up, or show one",
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: c.completeFunctions,
+		ValidArgsFunction: c.completeDead,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.onFunction(&namespace, func(cmd *cobra.Command, cl *client.Client, ref client.Ref) error {
@@ -133,7 +133,7 @@ func (c *cli) queueRedriveCommand() *cobra.Command {
 		Use:               "redrive NAME --all | NAME ID…",
 		Short:             "Send dead letters of a function on their way once more",
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: c.completeFunctions,
+		ValidArgsFunction: c.completeDead,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if all == (len(args) > 1) {
@@ -160,7 +160,7 @@ func (c *cli) queuePurgeCommand() *cobra.Command {
 		Short:             "Remove dead letters of a function, or all that waits",
 		Example:           "  rouse queue purge resize\n  rouse queue purge resize --waiting\n  rouse queue purge resize --all",
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: c.completeFunctions,
+		ValidArgsFunction: c.completeDead,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.onFunction(&namespace, func(cmd *cobra.Command, cl *client.Client, ref client.Ref) error {

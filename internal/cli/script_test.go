@@ -21,9 +21,11 @@ import (
 	"go.uber.org/goleak"
 
 	"rouse.dev/rouse/api"
+	"rouse.dev/rouse/internal/async"
 	"rouse.dev/rouse/internal/conf"
 	"rouse.dev/rouse/internal/dialect/native/nativetest"
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/queue"
 )
 
 var update = flag.Bool("update", false, "rewrite golden outputs in testdata")
@@ -99,8 +101,19 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "print": printLine,
+			"exits": exits, "print": printLine, "bury": bury,
 		},
+	})
+}
+
+// bury NAME ID REASON: puts a call of a function of the default namespace aside.
+func bury(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: bury NAME ID REASON")
+	}
+	ts.Value(serverKey{}).(*nativetest.Server).Queue.Put(async.Letter{
+		Ref: fn.Ref{Namespace: fn.DefaultNamespace, Name: args[0]}, ID: args[1], State: queue.Buried,
+		Queue: "faas-request", Published: nativetest.Epoch, Attempts: 3, Size: 4, Reason: args[2],
 	})
 }
 
