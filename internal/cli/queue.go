@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,24 +15,34 @@ import (
 )
 
 func (c *cli) queueCommand() *cobra.Command {
+	var namespace string
+	list := func(cmd *cobra.Command, cl *client.Client, _ []string) error { return c.listQueue(cmd.Context(), cl, namespace) }
 	cmd := &cobra.Command{
 		Use:   "queue",
 		Short: "See what waits of asynchronous calls, and bring back what failed",
 		Args:  cobra.NoArgs,
-		RunE:  c.onServer(c.listQueue),
+		RunE:  c.onServer(list),
 	}
-	list := &cobra.Command{
+	listing := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "Count what waits, runs and was put aside, by function",
-		Args: cobra.NoArgs, RunE: c.onServer(c.listQueue),
+		Args: cobra.NoArgs, RunE: c.onServer(list),
 	}
-	cmd.AddCommand(list, c.queueDeadCommand(), c.queueRedriveCommand(), c.queuePurgeCommand())
+	for _, lists := range []*cobra.Command{cmd, listing} {
+		lists.Flags().StringVarP(&namespace, "namespace", "n", "", "only functions of this namespace")
+		_ = lists.RegisterFlagCompletionFunc("namespace", c.completeNamespaces) // fails only for a flag that is not there
+	}
+	cmd.AddCommand(listing, c.queueDeadCommand(), c.queueRedriveCommand(), c.queuePurgeCommand())
 	return cmd
 }
 
-func (c *cli) listQueue(cmd *cobra.Command, cl *client.Client, _ []string) error {
-	streams, err := cl.Queue(cmd.Context())
+// listQueue counts the calls of all namespaces, or of one.
+func (c *cli) listQueue(ctx context.Context, cl *client.Client, namespace string) error {
+	streams, err := cl.Queue(ctx)
 	if err != nil {
 		return err
+	}
+	if namespace != "" {
+		streams = slices.DeleteFunc(streams, func(s api.QueueStream) bool { return s.Namespace != namespace })
 	}
 	if len(streams) == 0 && c.output == "table" {
 		c.note("nothing waits; call a function without waiting at /async-function/NAME")
