@@ -79,7 +79,7 @@ func (e *Engine) Cancel(ctx context.Context, id string) error {
 		return err
 	}
 	if l.State == queue.Buried {
-		return fn.WithHint(noCall(id), "it was put aside: rouse queue purge %s %s removes it", l.Ref.Name, id)
+		return fn.WithHint(noCall(id), "it was put aside: rouse queue purge %s.%s %s removes it", l.Ref.Name, l.Ref.Namespace, id)
 	}
 	n, err := e.cfg.Queue.Remove(ctx, l.stream, l.seq)
 	if err == nil && n == 0 {

@@ -11,7 +11,7 @@ import (
 
 	"rouse.dev/rouse/api"
 	"rouse.dev/rouse/client"
-	"rouse.dev/rouse/internal/dialect/openfaas"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 )
 
 // description is a function with what runs of it.
@@ -107,7 +107,7 @@ func goals(s api.Scale) string {
 // there for the clients of OpenFaaS.
 func notes(annotations map[string]string) map[string]string {
 	out := maps.Clone(annotations)
-	maps.DeleteFunc(out, func(name, _ string) bool { return strings.HasPrefix(name, openfaas.Kept) })
+	maps.DeleteFunc(out, func(name, _ string) bool { return strings.HasPrefix(name, deployment.Kept) })
 	return out
 }
 

@@ -59,7 +59,7 @@ func (c *Controller) resolve(ctx context.Context, reference string) (Bundle, err
 func (c *Controller) expand(ctx context.Context, d Deploy) (Deploy, error) {
 	b, err := c.resolve(ctx, d.Image)
 	if err != nil {
-		return d, errors.Join(err, fn.ValidateRef(d.Ref), fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations))
+		return d, errors.Join(err, fn.ValidateRef(d.Ref), fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations), ValidateTriggers(d.Annotations))
 	}
 	d.bundle = b
 	d.Spec = over(b.Spec, d.Spec)

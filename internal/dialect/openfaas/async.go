@@ -16,6 +16,7 @@ import (
 
 	"rouse.dev/rouse/internal/async"
 	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -123,7 +124,7 @@ func (a *Async) submit(w http.ResponseWriter, r *http.Request, rest string, bega
 func refOf(name string) (fn.Ref, error) {
 	ref := fn.Ref{Name: name, Namespace: fn.DefaultNamespace}
 	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		ref = fn.Ref{Name: name[:i], Namespace: namespaceIn(name[i+1:])}
+		ref = fn.Ref{Name: name[:i], Namespace: deployment.NamespaceIn(name[i+1:])}
 	}
 	if fn.ValidateRef(ref) != nil {
 		return ref, fn.Errorf(fn.NotFound, "%.80q does not name a function", name)
@@ -229,7 +230,7 @@ func (a *Async) cancel(w http.ResponseWriter, r *http.Request, rest string) erro
 		return err
 	}
 	if !auth.Allow(who, auth.Write, l.Ref.Namespace) {
-		return fn.Errorf(fn.Denied, "account %s may not cancel calls in namespace %s", who.Name, namespaceOut(l.Ref.Namespace))
+		return fn.Errorf(fn.Denied, "account %s may not cancel calls in namespace %s", who.Name, deployment.NamespaceOut(l.Ref.Namespace))
 	}
 	if err := a.cfg.Calls.Cancel(r.Context(), id); err != nil {
 		return err

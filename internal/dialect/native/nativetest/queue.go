@@ -117,6 +117,10 @@ func (q *Queue) Cancel(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if l.State == queue.Buried {
+		return fn.WithHint(fn.Errorf(fn.NotFound, "there is no asynchronous call %.80q that waits or runs", id),
+			"it was put aside: rouse queue purge %s.%s %s removes it", l.Ref.Name, l.Ref.Namespace, id)
+	}
 	_, err = q.Purge(ctx, l.Ref, l.State, id)
 	return err
 }
