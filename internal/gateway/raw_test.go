@@ -425,3 +425,11 @@ func TestACallToAnInstanceThatJustEndedGoesToAnother(t *testing.T) {
 		t.Errorf("%d instances for %d calls of %d each", n, 10*each, each)
 	}
 }
+
+func TestARefusalAfterAHandOverSaysThatTheConnectionEnds(t *testing.T) {
+	r := newRig(t, rigConfig{functions: map[string]function{"f": handler(func(http.ResponseWriter, *http.Request) {})}})
+	got := r.talk("GET /not-a-function HTTP/1.1\r\nHost: a\r\n\r\n" + "POST /function/nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+	if i := strings.LastIndex(got, "HTTP/1.1 404"); i < 0 || !strings.Contains(got[i:], "Connection: close\r\n") {
+		t.Errorf("%q", got)
+	}
+}

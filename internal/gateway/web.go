@@ -232,6 +232,9 @@ func (c *web) send(r refusal) {
 		h.Set(f[0], f[1])
 	}
 	h.Set("Content-Length", string(wire.AppendInt(nil, int64(len(r.body)))))
+	if c.r.ProtoMajor == 1 && c.r.Body != nil && c.r.Body != http.NoBody && !c.src.done {
+		h.Set("Connection", "close") // full duplex: net/http does not read what is left, and closes
+	}
 	c.w.WriteHeader(r.status)
 	if c.r.Method != http.MethodHead {
 		_, _ = c.w.Write(r.body)
@@ -279,14 +282,16 @@ func (c *web) tunnel(x *call) error {
 // webSource is the body of a request of net/http. The goroutine that sends
 // the body on owns it.
 type webSource struct {
-	r *http.Request
-	n int64
+	r    *http.Request
+	n    int64
+	done bool // read to its end
 }
 
 // Read implements httpcontract.Source.
 func (b *webSource) Read(p []byte) (int, error) {
 	n, err := b.r.Body.Read(p)
 	b.n += int64(n)
+	b.done = b.done || err == io.EOF
 	return n, err
 }
 
