@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"runtime/debug"
 
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/store"
@@ -25,19 +26,35 @@ func (c *Controller) Stored(ctx context.Context, ref fn.Ref) (fn.Function, error
 func (c *Controller) Follow(ctx context.Context, change func(timer.Change)) error {
 	for {
 		change(timer.Change{Reset: true})
-		objects, version, err := c.cfg.Store.List(ctx, store.Query{Kind: kindFunctions})
+		version, err := c.catchUp(ctx, change)
 		if err != nil {
 			return notEnded(ctx, err)
-		}
-		for _, o := range objects {
-			if err := follow(store.Event{Object: o}, change); err != nil {
-				return err
-			}
 		}
 		if err := c.followFrom(ctx, version, change); fn.KindOf(err) != fn.Exhausted || err == nil {
 			return notEnded(ctx, err)
 		}
 	}
+}
+
+// freeAfter is how many functions have to be read at once for it to be worth
+// giving the memory back.
+const freeAfter = 500
+
+// catchUp calls change for each function there is.
+func (c *Controller) catchUp(ctx context.Context, change func(timer.Change)) (version uint64, err error) {
+	objects, version, err := c.cfg.Store.List(ctx, store.Query{Kind: kindFunctions})
+	if err != nil {
+		return 0, err
+	}
+	for _, o := range objects {
+		if err := follow(store.Event{Object: o}, change); err != nil {
+			return 0, err
+		}
+	}
+	if len(objects) >= freeAfter {
+		debug.FreeOSMemory() // an idle server would keep all that text for good
+	}
+	return version, nil
 }
 
 func (c *Controller) followFrom(ctx context.Context, version uint64, change func(timer.Change)) error {
