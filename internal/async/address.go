@@ -20,7 +20,7 @@ type Callback struct {
 	Self    netip.AddrPort // where this server listens: callbacks may go there; zero: they may not
 	Allowed []netip.Prefix // networks besides public addresses; link-local ones and those of metadata services never are
 	Timeout time.Duration  // from the connection to the last byte of the answer; default 30 s
-	AtOnce  int            // under way over all functions; default 64
+	AtOnce  int            // under way over all functions, each with its result in memory; default 32
 }
 
 const maxCallback = 2048

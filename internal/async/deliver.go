@@ -33,6 +33,7 @@ type verdict struct {
 	at      time.Time       // of a retry
 	reason  string          // of a retry, of a dead letter
 	publish []queue.Message // before the outcome counts
+	large   bool            // publish has a place among the large results
 	busy    bool            // the other side could not take it
 	after   time.Duration   // what it asked for
 }
@@ -48,6 +49,9 @@ func (e *Engine) deliver(ctx context.Context, d *delivery) {
 	}
 	e.judge(d, &v)
 	e.settle(ctx, d, &v)
+	if v.large {
+		<-e.large
+	}
 }
 
 // judge tells the window what happened.
@@ -92,6 +96,7 @@ func (e *Engine) call(ctx context.Context, d *delivery) verdict {
 	}
 	v := e.weigh(d, &retry, a)
 	if h.Callback != "" && v.action != queue.Retry {
+		v.large = e.roomFor(ctx, a)
 		m, err := e.result(d, &h, &retry, a)
 		if err != nil {
 			e.cfg.Log.Error("the result of a call cannot be kept, there will be no callback", "function", d.f.Ref.String(), "call", d.ID, "error", err)
@@ -100,6 +105,21 @@ func (e *Engine) call(ctx context.Context, d *delivery) verdict {
 		v.publish = append(v.publish, m)
 	}
 	return v
+}
+
+// roomFor waits until a result may be read into memory. It reports whether it
+// has taken a place in large. When the server's patience is over nothing waits
+// any more.
+func (e *Engine) roomFor(ctx context.Context, a *answer) bool {
+	if a.spool.size <= spoolMemory {
+		return false
+	}
+	select {
+	case e.large <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // brokenOff reports whether the call was ended from outside, and what that

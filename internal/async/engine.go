@@ -70,7 +70,7 @@ func (c Config) withDefaults() Config {
 		c.Retry = DefaultRetry()
 	}
 	orDefault(&c.Callback.Timeout, 30*time.Second)
-	orDefault(&c.Callback.AtOnce, 64)
+	orDefault(&c.Callback.AtOnce, 32)
 	if c.Agent == "" {
 		c.Agent = "rouse"
 	}
@@ -86,13 +86,18 @@ func orDefault[T int | int64 | time.Duration](field *T, def T) {
 	}
 }
 
+// largeAtOnce is how many large results may be in memory at one time, on their
+// way from their files to the queue: strangers choose how many there are.
+const largeAtOnce = 8
+
 // Engine accepts calls and carries them out. Make it with New; Submit and the
 // views work from then on, calls are carried out while Run runs.
 type Engine struct {
 	cfg    Config
-	sender *sender // of callbacks
-	calls  *budget // shared by the lanes of calls
-	posts  *budget // shared by the lanes of callbacks
+	sender *sender       // of callbacks
+	calls  *budget       // shared by the lanes of calls
+	posts  *budget       // shared by the lanes of callbacks
+	large  chan struct{} // one value for each result in memory that is larger than spoolMemory
 
 	mu      sync.Mutex
 	lanes   map[string]*lane  // guarded by mu: by stream; those that have something due, in hand, or to remember
@@ -108,7 +113,7 @@ func New(cfg Config) *Engine {
 	cfg = cfg.withDefaults()
 	return &Engine{
 		cfg: cfg, sender: newSender(cfg.Callback, cfg.Agent),
-		calls: newBudget(cfg.AtOnce), posts: newBudget(cfg.Callback.AtOnce),
+		calls: newBudget(cfg.AtOnce), posts: newBudget(cfg.Callback.AtOnce), large: make(chan struct{}, largeAtOnce),
 		lanes: make(map[string]*lane), running: make(map[seat]*running),
 	}
 }
