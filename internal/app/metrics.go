@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"rouse.dev/rouse/internal/dialect/openfaas"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/observe"
 )
@@ -29,7 +29,7 @@ func (w *parts) callsFile() string { return filepath.Join(w.dir.Path(), "calls")
 // openfaasName is what OpenFaaS's clients call a function.
 func openfaasName(ref fn.Ref) string {
 	if ref.Namespace == fn.DefaultNamespace {
-		return ref.Name + "." + openfaas.DefaultNamespace
+		return ref.Name + "." + deployment.DefaultNamespace
 	}
 	return ref.Name + "." + ref.Namespace
 }

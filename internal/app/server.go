@@ -27,6 +27,7 @@ import (
 	"rouse.dev/rouse/internal/datadir"
 	"rouse.dev/rouse/internal/dialect/native"
 	"rouse.dev/rouse/internal/dialect/openfaas"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/engine/process"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/gateway"
@@ -250,7 +251,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 	})
 	w.gateway = gateway.New(gateway.Config{
 		Routes: routes, Pool: w.pool, Recorder: w.observe, API: calls.Route(front), Log: w.part("gateway"),
-		Aliases: map[string]string{openfaas.DefaultNamespace: fn.DefaultNamespace}, Product: product,
+		Aliases: map[string]string{deployment.DefaultNamespace: fn.DefaultNamespace}, Product: product,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,
 	})

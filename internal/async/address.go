@@ -57,12 +57,16 @@ var errAddress = errors.New("callbacks must not go there")
 // Metadata services of clouds outside the link-local networks.
 var metadata = []netip.Addr{
 	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("192.0.0.192"),
+	netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("fd20:ce::254"),
 }
 
 // notPublic are networks that netip's own predicates do not know of.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b:1::/48"),
+	// IPv6 that leads to IPv4, site-local, discard.
+	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
+	netip.MustParsePrefix("fec0::/10"), netip.MustParsePrefix("100::/64"),
 }
 
 // translated holds IPv4 addresses in its last four bytes (RFC 6052).

@@ -456,7 +456,7 @@ func TestARunningCallIsCancelledForGood(t *testing.T) {
 		w.must(Call{Ref: ref, ID: "b", Due: time.Now().Add(time.Minute)})
 		w.sleep(time.Second)
 		for _, id := range []string{"a", "b"} {
-			if err := w.Cancel(w.t.Context(), id); err != nil {
+			if err := w.Cancel(w.t.Context(), id, anyones); err != nil {
 				t.Errorf("%s: %v", id, err)
 			}
 		}
@@ -469,8 +469,37 @@ func TestARunningCallIsCancelledForGood(t *testing.T) {
 			t.Error(w.calls)
 		}
 		w.wantInfo("", queue.Info{})
-		if err := w.Cancel(w.t.Context(), "a"); fn.KindOf(err) != fn.NotFound || err == nil {
+		if err := w.Cancel(w.t.Context(), "a", anyones); fn.KindOf(err) != fn.NotFound || err == nil {
 			t.Errorf("cancelling what is over: %v", err)
+		}
+	})
+}
+
+func anyones(fn.Ref) error { return nil }
+
+// TestACallIsCancelledOnlyForThoseWhoMay has two functions with a call of one
+// ID, which is what a caller of either can bring about.
+func TestACallIsCancelledOnlyForThoseWhoMay(t *testing.T) {
+	inBubble(t, nil, func(w *world) {
+		theirs, ours := w.add("a", takes(time.Hour)), w.add("b", takes(time.Hour))
+		for _, ref := range []fn.Ref{theirs, ours} {
+			w.must(Call{Ref: ref, ID: "x", Due: time.Now().Add(time.Minute)})
+		}
+		may := func(ref fn.Ref) error {
+			if ref != ours {
+				return fn.Errorf(fn.Denied, "not yours")
+			}
+			return nil
+		}
+		if err := w.Cancel(w.t.Context(), "x", may); err != nil {
+			t.Fatal("the other's call hides ours:", err)
+		}
+		w.wantInfo(streamOf(DefaultQueue, ours), queue.Info{})
+		if err := w.Cancel(w.t.Context(), "x", may); fn.KindOf(err) != fn.Denied || err == nil {
+			t.Error("cancelling the other's call:", err)
+		}
+		if streams, err := w.Streams(w.t.Context(), theirs); err != nil || len(streams) != 1 || streams[0].Delayed != 1 {
+			t.Error("the other's call:", streams, err)
 		}
 	})
 }

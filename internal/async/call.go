@@ -41,6 +41,11 @@ func (c *Condition) holds(d *delivery) bool {
 // MaxID is the longest ID of a call in bytes.
 const MaxID = queue.MaxID
 
+// OwnIDs begins the IDs of calls that this server makes by itself. They can be
+// foretold, so callers may not have them: a call with the ID of a tick would
+// be in the tick's place.
+const OwnIDs = "cron."
+
 // ValidID reports whether s can name a call: 1 to MaxID letters, digits and
 // "-_.:/+=", which is what the path of calls passes on unchanged.
 func ValidID(s string) bool {

@@ -95,8 +95,8 @@ func newSender(cfg Callback, agent string) *sender {
 			MaxIdleConns: 64, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 		},
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) > 3 || r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
-				return http.ErrUseLastResponse // a result goes where the caller said
+			if len(via) > 3 || r.Method != http.MethodPost || r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
+				return http.ErrUseLastResponse // a result goes where the caller said, and whole: not as a GET without a body
 			}
 			return nil
 		},

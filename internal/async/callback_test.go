@@ -251,6 +251,8 @@ func TestWhereResultsMayGo(t *testing.T) {
 		"http://169.254.169.254/": false, "http://[fe80::1]/": false, "http://[::ffff:169.254.169.254]/": false, "http://[64:ff9b::a9fe:a9fe]/": false,
 		"http://[64:ff9b::7f00:1]:8081/": false, "http://100.100.100.200/": false, "http://[fd00:ec2::254]/": false, "http://0.0.0.0:8080/": false,
 		"http://224.0.0.1/": false, "http://100.64.0.1/": false, "http://255.255.255.255/": false, "http://[::]/": false, "http://[::ffff:10.1.2.3]/": true,
+		"http://168.63.129.16/": false, "http://[::ffff:168.63.129.16]/": false, "http://[fd20:ce::254]/": false,
+		"http://[::7f00:1]/": false, "http://[2002:7f00:1::]/": false, "http://[2001:0:1::1]/": false, "http://[fec0::1]/": false,
 		"ftp://example.org/": false, "//example.org/": false, "http://": false, "http:///x": false, "x": false, "http://example.org:99999/": false,
 		"http://" + strings.Repeat("a", 3000) + ".org/": false,
 	} {
@@ -276,6 +278,8 @@ func TestTheAddressThatIsDialledIsChecked(t *testing.T) {
 			http.Redirect(w, r, "http://localhost:1/", http.StatusTemporaryRedirect)
 		} else if r.URL.Path == "/here" {
 			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+		} else if r.URL.Path == "/login" {
+			http.Redirect(w, r, "/there", http.StatusFound)
 		}
 	}))
 	defer own.Close()
@@ -300,6 +304,9 @@ func TestTheAddressThatIsDialledIsChecked(t *testing.T) {
 	<-asked
 	if status, err := send(own.URL + "/here"); status != 200 || err != nil || <-asked == "" || <-asked != self.String()+"/there" {
 		t.Errorf("a redirect on the same host: %d %v", status, err)
+	}
+	if status, err := send(own.URL + "/login"); status != 302 || err != nil || <-asked != self.String()+"/login" {
+		t.Errorf("a redirect that loses the result: %d %v", status, err)
 	}
 	port := other.URL[strings.LastIndexByte(other.URL, ':'):]
 	for _, url := range []string{other.URL, "http://localhost" + port} {

@@ -21,7 +21,8 @@ type Queue interface {
 
 // Functions tells what an Engine needs to know of functions.
 type Functions interface {
-	// Stored returns a function as it is stored, or fn.NotFound.
+	// Stored returns a function as it is stored, for reading only, or
+	// fn.NotFound.
 	Stored(ctx context.Context, ref fn.Ref) (fn.Function, error)
 	// Load counts the calls a function's instances have in hand and hold.
 	Load(ref fn.Ref) int
@@ -47,6 +48,7 @@ type Config struct {
 	AtOnce    int           // calls in hand over all functions; one function gets half of them at most; default 256
 	Lease     time.Duration // how long a call of a server that is gone is left alone; extended while one runs; default 1 min
 	Grace     time.Duration // calls in hand get this long to end when Run's ctx has; default 30 s
+	KeepDead  time.Duration // how long what was put aside is kept; 0: for ever
 	Retry     Retry         // for functions that do not say; the zero value means DefaultRetry
 	Callback  Callback      // where results may go
 	Tmp       string        // folder for large results; "" is the system's

@@ -50,13 +50,43 @@ func noneOf(err error, n int, ids []string) error {
 	return err
 }
 
-// Find returns the call with that ID, or fn.NotFound if there is none that is
-// not over.
-func (e *Engine) Find(ctx context.Context, id string) (Letter, error) {
+// find returns the call with that ID that may allows; whoever calls a function
+// chooses the ID, so there can be one in each stream. If there are only others,
+// the error is may's. fn.NotFound if there is none that is not over.
+func (e *Engine) find(ctx context.Context, id string, may func(fn.Ref) error) (Letter, error) {
 	if !ValidID(id) {
 		return Letter{}, noCall(id)
 	}
-	m, err := e.cfg.Queue.Find(ctx, callPrefix, id)
+	l, err := e.findIn(ctx, callPrefix, id)
+	if err != nil {
+		return Letter{}, err
+	}
+	denied := may(l.Ref)
+	if denied == nil && l.State != queue.Buried {
+		return l, nil
+	}
+	others, err := e.cfg.Queue.Streams(ctx, callPrefix)
+	if err != nil {
+		return Letter{}, err
+	}
+	for _, i := range others {
+		if _, ref, ok := parseStream(i.Stream); !ok || i.Stream == l.stream || may(ref) != nil {
+			continue
+		}
+		other, err := e.findIn(ctx, i.Stream, id)
+		if err == nil && may(other.Ref) == nil && (denied != nil || other.State != queue.Buried) {
+			return other, nil
+		}
+		if err != nil && fn.KindOf(err) != fn.NotFound {
+			return Letter{}, err
+		}
+	}
+	return l, denied
+}
+
+// findIn finds a call in the streams whose names begin with prefix.
+func (e *Engine) findIn(ctx context.Context, prefix, id string) (Letter, error) {
+	m, err := e.cfg.Queue.Find(ctx, prefix, id)
 	if err != nil {
 		if fn.KindOf(err) == fn.NotFound {
 			err = noCall(id)
@@ -72,14 +102,15 @@ func noCall(id string) error {
 
 // Cancel drops a call that waits, or ends one that runs: it is not tried
 // again, and there is no callback. fn.NotFound if the call is over, or put
-// aside.
-func (e *Engine) Cancel(ctx context.Context, id string) error {
-	l, err := e.Find(ctx, id)
+// aside. may says whose calls the caller may cancel: it returns why not. What
+// it has allowed is what is cancelled, not another call of that ID.
+func (e *Engine) Cancel(ctx context.Context, id string, may func(fn.Ref) error) error {
+	l, err := e.find(ctx, id, may)
 	if err != nil {
 		return err
 	}
 	if l.State == queue.Buried {
-		return fn.WithHint(noCall(id), "it was put aside: rouse queue purge %s %s removes it", l.Ref.Name, id)
+		return fn.WithHint(noCall(id), "it was put aside: rouse queue purge %s.%s %s removes it", l.Ref.Name, l.Ref.Namespace, id)
 	}
 	n, err := e.cfg.Queue.Remove(ctx, l.stream, l.seq)
 	if err == nil && n == 0 {

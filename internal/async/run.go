@@ -37,6 +37,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	upkeep, ended := context.WithCancel(context.WithoutCancel(ctx))
 	var keeper sync.WaitGroup
 	keeper.Go(func() { e.keep(upkeep) })
+	keeper.Go(func() { e.expire(upkeep) })
 	defer keeper.Wait()
 	defer ended()
 

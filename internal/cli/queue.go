@@ -91,7 +91,7 @@ func (c *cli) deadTable(letters []api.DeadLetter) string {
 	var rows [][]string
 	for _, l := range letters {
 		reason, _, _ := strings.Cut(l.Reason, "\n")
-		rows = append(rows, []string{l.ID, l.Kind, fmt.Sprint(l.Attempts), c.ago(l.Published), orDash(reason)})
+		rows = append(rows, []string{l.ID, l.Kind, fmt.Sprint(l.Attempts), c.ago(l.Published), orDash(printable(reason))})
 	}
 	return c.tabulate([]string{"ID", "KIND", "ATTEMPTS", "AGE", "REASON"}, rows)
 }
@@ -114,14 +114,14 @@ func (c *cli) showDead(cmd *cobra.Command, cl *client.Client, ref client.Ref, id
 func deadText(l api.DeadLetter) string {
 	var b strings.Builder
 	for _, row := range [][2]string{
-		{"ID", l.ID}, {"Kind", l.Kind}, {"Queue", orDash(l.Queue)}, {"Path", orDash(l.Path)}, {"Size", fn.FormatBytes(int64(l.Size))},
+		{"ID", l.ID}, {"Kind", l.Kind}, {"Queue", orDash(l.Queue)}, {"Path", orDash(printable(l.Path))}, {"Size", fn.FormatBytes(int64(l.Size))},
 		{"Attempts", fmt.Sprint(l.Attempts)}, {"Accepted", l.Published.Format(time.RFC3339)},
 	} {
 		fmt.Fprintf(&b, "%-10s %s\n", row[0]+":", row[1])
 	}
 	b.WriteString("Reason:\n")
 	for line := range strings.Lines(l.Reason) {
-		b.WriteString("  " + strings.TrimRight(line, "\n") + "\n")
+		b.WriteString("  " + printable(strings.TrimRight(line, "\r\n")) + "\n")
 	}
 	return b.String()
 }

@@ -21,9 +21,11 @@ import (
 	"go.uber.org/goleak"
 
 	"rouse.dev/rouse/api"
+	"rouse.dev/rouse/internal/async"
 	"rouse.dev/rouse/internal/conf"
 	"rouse.dev/rouse/internal/dialect/native/nativetest"
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/queue"
 )
 
 var update = flag.Bool("update", false, "rewrite golden outputs in testdata")
@@ -99,7 +101,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "print": printLine,
+			"exits": exits, "print": printLine, "letter": putLetter,
 		},
 	})
 }
@@ -131,4 +133,24 @@ func printLine(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: print NAME TEXT")
 	}
 	s.Print(fn.Ref{Namespace: fn.DefaultNamespace, Name: args[0]}, nativetest.CallID, strings.Join(args[1:], " "))
+}
+
+// letter waiting|leased|buried NAME.NAMESPACE ID [REASON]: an asynchronous call
+// in that state. REASON is as within quotes of Go: "\\n" ends a line.
+func putLetter(ts *testscript.TestScript, _ bool, args []string) {
+	s, ok := ts.Value(serverKey{}).(*nativetest.Server)
+	if !ok || len(args) < 3 {
+		ts.Fatalf("usage: letter STATE NAME.NAMESPACE ID [REASON]")
+	}
+	name, namespace, _ := strings.Cut(args[1], ".")
+	reason, err := strconv.Unquote(`"` + strings.Join(args[3:], " ") + `"`)
+	ts.Check(err)
+	l := async.Letter{
+		ID: args[2], Ref: fn.Ref{Namespace: namespace, Name: name}, Queue: "faas-request", State: queue.State(args[0]),
+		Path: "/in", Size: 1500, Published: nativetest.Epoch, Reason: reason,
+	}
+	if l.State == queue.Buried {
+		l.Attempts = 10
+	}
+	s.Queue.Put(l)
 }

@@ -12,6 +12,7 @@ import (
 	"rouse.dev/rouse/client"
 	"rouse.dev/rouse/internal/cli/fetch"
 	"rouse.dev/rouse/internal/cli/shrinkwrap"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/manifest/stack"
 )
@@ -151,7 +152,7 @@ func (c *cli) stackTarget(s selection, p *project, f stack.Function) (stackTarge
 		return t, err
 	}
 	var notes []string
-	if t.req, notes, err = translate(t.ref, f); err != nil {
+	if t.req, notes, err = translate(f); err != nil {
 		return t, err
 	}
 	for _, n := range notes {
@@ -162,12 +163,12 @@ func (c *cli) stackTarget(s selection, p *project, f stack.Function) (stackTarge
 
 // stackRef names the function as the flags or the file say.
 func (s *selection) stackRef(f stack.Function) (client.Ref, error) {
-	ref := client.Ref{Name: f.Name, Namespace: namespaceOf(f.Namespace)}
+	ref := client.Ref{Name: f.Name, Namespace: deployment.NamespaceIn(f.Namespace)}
 	if s.name != "" {
 		ref.Name = s.name
 	}
 	if s.namespace != "" {
-		ref.Namespace = namespaceOf(s.namespace)
+		ref.Namespace = deployment.NamespaceIn(s.namespace)
 	}
 	return ref, fn.ValidateRef(fn.Ref(ref))
 }

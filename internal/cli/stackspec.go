@@ -2,28 +2,18 @@ package cli
 
 import (
 	"rouse.dev/rouse/api"
-	"rouse.dev/rouse/client"
-	"rouse.dev/rouse/internal/dialect/openfaas"
-	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/manifest/stack"
 )
 
-// namespaceOf is what a namespace of OpenFaaS's world is called here.
-func namespaceOf(name string) string {
-	if name == "" || name == openfaas.DefaultNamespace {
-		return fn.DefaultNamespace
-	}
-	return name
-}
-
 // translate says what a function of a stack file means, as the server would if
 // faas-cli sent it. notes are what has no effect here.
-func translate(ref client.Ref, f stack.Function) (api.DeployRequest, []string, error) {
-	d, err := openfaas.Translate(openfaas.Deployment{
-		Name: ref.Name, Namespace: ref.Namespace, Image: f.Image, Process: f.FProcess, Env: f.Environment,
+func translate(f stack.Function) (api.DeployRequest, []string, error) {
+	d, err := deployment.Translate(&deployment.Request{Settings: deployment.Settings{
+		Image: f.Image, Process: f.FProcess, Env: f.Environment,
 		Constraints: f.Constraints, Secrets: f.Secrets, Labels: f.Labels, Annotations: f.Annotations,
 		Limits: resources(f.Limits), Requests: resources(f.Requests), ReadOnly: f.ReadOnly,
-	})
+	}}, nil)
 	if err != nil {
 		return api.DeployRequest{}, nil, err
 	}
@@ -44,9 +34,9 @@ func translate(ref client.Ref, f stack.Function) (api.DeployRequest, []string, e
 	return req, notes, nil
 }
 
-func resources(r *stack.Resources) openfaas.Resources {
+func resources(r *stack.Resources) *deployment.Resources {
 	if r == nil {
-		return openfaas.Resources{}
+		return nil
 	}
-	return openfaas.Resources(*r)
+	return &deployment.Resources{Memory: r.Memory, CPU: r.CPU}
 }

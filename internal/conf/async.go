@@ -17,6 +17,7 @@ type Async struct {
 	MinWait          time.Duration `yaml:"minWait" doc:"time before the second try; doubled for each further one"`
 	MaxWait          time.Duration `yaml:"maxWait" doc:"longest time between two tries"`
 	Backoff          string        `yaml:"backoff" doc:"how much of the time between tries is left to chance: exponential is none, full all of it, equal half of it"`
+	KeepDead         time.Duration `yaml:"keepDead" doc:"time a call that was put aside is kept, from then on; 0 is for ever"`
 	CallbackTimeout  time.Duration `yaml:"callbackTimeout" doc:"time a callback may take"`
 	CallbackNetworks []string      `yaml:"callbackNetworks" doc:"networks (CIDR) results may be sent to, besides public addresses and this server; link-local addresses never"`
 }
@@ -25,7 +26,7 @@ func defaultAsync() Async {
 	return Async{
 		MaxBody: 1 << 20, MaxResult: 10 << 20, AtOnce: 256, Attempts: 10,
 		RetryCodes: []string{"408", "429", "500", "502", "503", "504"},
-		MinWait:    10 * time.Second, MaxWait: 2 * time.Minute, Backoff: "exponential", CallbackTimeout: 30 * time.Second,
+		MinWait:    10 * time.Second, MaxWait: 2 * time.Minute, Backoff: "exponential", KeepDead: 30 * 24 * time.Hour, CallbackTimeout: 30 * time.Second,
 	}
 }
 
@@ -42,6 +43,7 @@ func (c *Config) validateAsync(ms *fn.Mistakes) {
 	timeWithin(ms, "async.minWait", c.Async.MinWait, 0, 24*time.Hour)
 	timeWithin(ms, "async.maxWait", c.Async.MaxWait, 0, 24*time.Hour)
 	oneOf(ms, "async.backoff", c.Async.Backoff, "exponential", "full", "equal")
+	timeWithin(ms, "async.keepDead", c.Async.KeepDead, 0, 100*365*24*time.Hour)
 	timeWithin(ms, "async.callbackTimeout", c.Async.CallbackTimeout, 100*time.Millisecond, time.Hour)
 	networks(ms, "async.callbackNetworks", c.Async.CallbackNetworks)
 }

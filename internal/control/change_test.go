@@ -186,6 +186,23 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
+func TestWhatANamespaceLeavesIsForgottenThoughNobodyWaits(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.CreateNamespace(t.Context(), "team", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	forgotten := ""
+	r.cfg.ForgetNamespace = func(ctx context.Context, name string) error {
+		leave() // the client, as soon as the namespace is gone
+		forgotten = name
+		return ctx.Err()
+	}
+	if err := r.DeleteNamespace(ctx, "team"); err != nil || forgotten != "team" {
+		t.Errorf("forgotten %q: %v", forgotten, err)
+	}
+}
+
 // meddler runs something right before the next write.
 type meddler struct {
 	store.Store

@@ -68,6 +68,7 @@ type Controller struct {
 	cfg   Config
 	began time.Time
 	locks keyedLocks
+	seen  recent
 	gate  gate // changes of functions are inside; a restore, or removing files, is alone
 
 	mu      sync.Mutex
@@ -187,15 +188,21 @@ func floor(f fn.Function) int {
 
 // get reads a function and the version it has in the store.
 func (c *Controller) get(ctx context.Context, ref fn.Ref) (fn.Function, uint64, error) {
-	o, err := c.cfg.Store.Get(ctx, functionKey(ref))
+	o, err := c.getObject(ctx, ref)
 	if err != nil {
-		if fn.KindOf(err) == fn.NotFound {
-			err = fn.WithHint(fn.Errorf(fn.NotFound, "there is no function %s", ref), "rouse list shows what there is")
-		}
 		return fn.Function{}, 0, err
 	}
 	f, err := decode[fn.Function](o)
 	return f, o.Version, err
+}
+
+// getObject reads a function as text.
+func (c *Controller) getObject(ctx context.Context, ref fn.Ref) (store.Object, error) {
+	o, err := c.cfg.Store.Get(ctx, functionKey(ref))
+	if fn.KindOf(err) == fn.NotFound && err != nil {
+		err = fn.WithHint(fn.Errorf(fn.NotFound, "there is no function %s", ref), "rouse list shows what there is")
+	}
+	return o, err
 }
 
 // revision reads a revision, deployed or being deployed.

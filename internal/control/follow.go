@@ -9,10 +9,14 @@ import (
 )
 
 // Stored returns a function as it is stored, or fn.NotFound. It is cheaper
-// than Function, which also looks at what runs.
+// than Function, which also looks at what runs. What it returns is shared with
+// other callers: it is for reading.
 func (c *Controller) Stored(ctx context.Context, ref fn.Ref) (fn.Function, error) {
-	f, _, err := c.get(ctx, ref)
-	return f, err
+	o, err := c.getObject(ctx, ref)
+	if err != nil {
+		return fn.Function{}, err
+	}
+	return c.seen.function(o)
 }
 
 // Follow calls change for each function there is, then for each change, until

@@ -108,7 +108,7 @@ func (c *Controller) DeleteNamespace(ctx context.Context, name string) error {
 		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s was used while it was being deleted", name), "see what is in it: rouse list -n %s", name)
 	}
 	if err == nil && c.cfg.ForgetNamespace != nil {
-		err = c.cfg.ForgetNamespace(ctx, name)
+		err = c.cfg.ForgetNamespace(context.WithoutCancel(ctx), name) // it is gone: nobody can ask for this again
 	}
 	if err == nil && c.cfg.Builds != nil {
 		err = c.cfg.Builds.ForgetNamespace(name) // the next one of that name may be somebody else's

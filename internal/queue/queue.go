@@ -57,6 +57,11 @@ type Keeper interface {
 	// Remove deletes messages whatever their state, durably. A lease on one is
 	// void. What is not there is no error. The number removed is returned.
 	Remove(ctx context.Context, stream string, seqs ...uint64) (int, error)
+	// Expire removes messages that were buried before a time, durably, and
+	// returns how many. It looks at those after the given Seq, at most limit;
+	// next is where to go on, 0 if it has seen all. One that is revived at the
+	// same time is either removed or due, never both.
+	Expire(ctx context.Context, stream string, before time.Time, after uint64, limit int) (removed int, next uint64, err error)
 }
 
 // Message is what is published.
@@ -92,7 +97,7 @@ type Entry struct {
 	State     State     //
 	Attempt   int       // how often it has been leased, this time included
 	Published time.Time //
-	Due       time.Time // when it is or was due; of a leased one when the lease passes
+	Due       time.Time // when it is or was due; of a leased one when the lease passes; of a buried one when it was buried
 	Reason    string    // why the last attempt failed; "" if none has
 }
 

@@ -212,7 +212,7 @@ func (e *entry) call() async.Call {
 	sum := fnv.New64a()
 	_, _ = sum.Write([]byte(e.text)) // cannot fail
 	return async.Call{
-		Ref: e.ref, ID: "cron." + hex.EncodeToString(sum.Sum(nil)) + "." + strconv.FormatInt(e.tick.Unix(), 10),
+		Ref: e.ref, ID: async.OwnIDs + hex.EncodeToString(sum.Sum(nil)) + "." + strconv.FormatInt(e.tick.Unix(), 10),
 		Header: http.Header{"X-Connector": {"cron-connector"}, "X-Topic": {Topic}},
 		Due:    e.tick, While: async.Condition{Annotation: ScheduleAnnotation, Value: e.text},
 	}

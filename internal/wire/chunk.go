@@ -114,6 +114,7 @@ func (r *chunkReader) data(b *Body, p []byte) (int, error) {
 
 // fill waits for more of the coding itself.
 func (r *chunkReader) fill(b *Body) error {
+	b.c.Acknowledge()
 	err := b.c.Fill(maxTrailer + BufferSize)
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

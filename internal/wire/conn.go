@@ -27,6 +27,7 @@ type Conn struct {
 	raw  syscall.RawConn       // nil if the connection is not a socket
 	read func(fd uintptr) bool // readReady, bound once
 	peek func(fd uintptr)      // peekReady, bound once
+	ack  func(fd uintptr)      // acknowledge; nil if the connection is not TCP
 	buf  []byte                // nil, or the read buffer
 	pool *[BufferSize]byte     // what buf came from; nil if buf was allocated for a large head
 	r, w int                   // buf[r:w] is unread
@@ -43,6 +44,9 @@ func NewConn(nc net.Conn) *Conn {
 	if s, ok := nc.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
 			c.raw, c.read, c.peek = raw, c.readReady, c.peekReady
+			if _, tcp := nc.(*net.TCPConn); tcp {
+				c.ack = acknowledge
+			}
 		}
 	}
 	return c
@@ -73,6 +77,9 @@ func (c *Conn) Fill(limit int) error {
 	}
 	if c.raw == nil {
 		return c.fillPlain()
+	}
+	if c.r < c.w {
+		c.Acknowledge()
 	}
 	c.err = nil
 	if err := c.raw.Read(c.read); err != nil {
@@ -145,8 +152,22 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.Discard(n)
 		return n, nil
 	}
+	c.Acknowledge()
 	return c.Conn.Read(p)
 }
+
+// Acknowledge tells a TCP peer now what has arrived. It is for waits within a
+// message, and done by Read, and by Fill if there are bytes already: many a
+// program sends head and body apart without TCP_NODELAY, holds the body back
+// until the head is acknowledged, and would wait 40 ms for the kernel to do it.
+// Between messages there is no need: the answer carries it.
+func (c *Conn) Acknowledge() {
+	if c.ack != nil {
+		_ = c.raw.Control(c.ack) // costs time only if it fails
+	}
+}
+
+func acknowledge(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
 
 // Gone reports whether the peer has closed its side and nothing it sent is
 // left to read. It does not block and consumes nothing. Connections that are

@@ -138,8 +138,7 @@ func (h *host) watchdog(ctx context.Context, contract, program string) (call fun
 	if err != nil {
 		return nil, nil, err
 	}
-	port := func(a string) string { return a[strings.LastIndexByte(a, ':')+1:] }
-	env := []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + tmp, "fprocess=" + program, "port=" + port(addr), "metrics_port=" + port(side), "healthcheck_interval=0"}
+	env := []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + tmp, "fprocess=" + program, "port=" + portOf(addr), "metrics_port=" + portOf(side), "healthcheck_interval=0"}
 	cmd := exec.CommandContext(ctx, h.binary, "watchdog", contract)
 	if contract == "--" { // it has no door of its own
 		cmd.Args = append(cmd.Args, program)

@@ -168,3 +168,41 @@ func children(pid int) []int {
 	}
 	return pids
 }
+
+// descendants are the processes a process has started, and those they have.
+func descendants(pid int) []int {
+	var all []int
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range tasks {
+		b, _ := os.ReadFile(file)
+		for f := range strings.FieldsSeq(string(b)) {
+			if n, err := strconv.Atoi(f); err == nil {
+				all = append(append(all, n), descendants(n)...)
+			}
+		}
+	}
+	return all
+}
+
+// poster returns what posts forkInput to a path of the server, over one
+// connection, and checks that it comes back.
+func (h *host) poster(path string) func() error {
+	c := &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}
+	return func() error { return postFork(c, h.server.url+path) }
+}
+
+// deployFork deploys files with a program among them as "echo".
+func (h *host) deployFork(ctx context.Context, name, program string, files map[string]string) error {
+	b, err := os.ReadFile(program)
+	if err != nil {
+		return err
+	}
+	files["echo"] = string(b)
+	dir, err := h.write("fork-"+name, files)
+	if err != nil {
+		return err
+	}
+	return h.rouse(ctx, "deploy", dir)
+}
+
+func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +31,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "alternations of each comparison")
 	flag.DurationVar(&o.period, "period", 3*time.Second, "load in each alternation")
 	flag.IntVar(&o.colds, "colds", 50, "cold starts of each kind")
-	flag.StringVar(&o.only, "only", "warm,cold,many,fork,queue", "parts to run")
+	flag.StringVar(&o.only, "only", "warm,openfaas,cold,many,fork,port,async,queue", "parts to run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, o)
@@ -66,7 +67,9 @@ func (o options) wants(part string) bool { return strings.Contains(","+o.only+",
 
 // onHost runs the parts that need a server.
 func onHost(ctx context.Context, dir string, o options) error {
-	if !o.wants("warm") && !o.wants("cold") && !o.wants("many") {
+	parts := []part{{"warm", warm}, {"openfaas", openfaas}, {"cold", cold}, {"many", many}, {"fork", fork}, {"port", port}, {"async", async}}
+	parts = slices.DeleteFunc(parts, func(p part) bool { return !o.wants(p.name) })
+	if len(parts) == 0 {
 		return nil
 	}
 	h, err := newHost(ctx, o.rouse, dir)
@@ -74,16 +77,16 @@ func onHost(ctx context.Context, dir string, o options) error {
 		return err
 	}
 	defer h.close()
-	for _, part := range []struct {
-		name string
-		run  func(context.Context, *host, options) error
-	}{{"warm", warm}, {"cold", cold}, {"many", many}, {"fork", fork}} {
-		if !o.wants(part.name) {
-			continue
-		}
-		if err := part.run(ctx, h, o); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+	for _, p := range parts {
+		if err := p.run(ctx, h, o); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil
+}
+
+// part is a part that needs a server.
+type part struct {
+	name string
+	run  func(context.Context, *host, options) error
 }

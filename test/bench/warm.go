@@ -49,10 +49,12 @@ type side struct {
 	url  string
 	pids func() []int // processes between client and function
 
-	rate     []float64 // calls a second
-	p50, p99 []time.Duration
-	cpu      []float64 // µs each call
-	errors   int
+	behind func() []int // processes of the function; nil: not measured
+
+	rate           []float64 // calls a second
+	p50, p99       []time.Duration
+	cpu, cpuBehind []float64 // µs each call
+	errors         int
 }
 
 // warm compares the warm path at 1, 32 and 128 connections.
@@ -115,14 +117,14 @@ func report(conns int, sides []*side) {
 
 // load runs wrk once.
 func (s *side) load(ctx context.Context, conns int, period time.Duration, count bool) error {
-	before := cpu(s.pids()...)
+	before, beforeBehind := cpu(s.pids()...), s.cpuOfFunction()
 	threads := min(conns, 2)
 	out, err := exec.CommandContext(ctx, "wrk", "-t", strconv.Itoa(threads), "-c", strconv.Itoa(conns),
 		"-d", fmt.Sprintf("%ds", int(period.Seconds())), "--latency", s.url).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("wrk against %s: %w\n%s", s.name, err, out)
 	}
-	used := cpu(s.pids()...) - before
+	used, usedBehind := cpu(s.pids()...)-before, s.cpuOfFunction()-beforeBehind
 	r, err := parseWrk(string(out))
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
@@ -134,8 +136,16 @@ func (s *side) load(ctx context.Context, conns int, period time.Duration, count 
 	s.p50 = append(s.p50, r.p50)
 	s.p99 = append(s.p99, r.p99)
 	s.cpu = append(s.cpu, float64(used.Microseconds())/float64(max(r.calls, 1)))
+	s.cpuBehind = append(s.cpuBehind, float64(usedBehind.Microseconds())/float64(max(r.calls, 1)))
 	s.errors += r.errors
 	return nil
+}
+
+func (s *side) cpuOfFunction() time.Duration {
+	if s.behind == nil {
+		return 0
+	}
+	return cpu(s.behind()...)
 }
 
 // wrkResult is what one run of wrk says.

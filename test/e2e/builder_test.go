@@ -136,4 +136,15 @@ func TestRemoteBuildIsDeployedByItsReference(t *testing.T) {
 	if f := s.function("stream"); f.Latest != 1 || f.Spec.Image != image {
 		t.Errorf("latest %d, image %s", f.Latest, f.Spec.Image)
 	}
+	// A build argument is the value of an ARG line.
+	files = pythonHTTP(t).files
+	files["Dockerfile"] += "ARG GREETING=none\nENV greeting=$GREETING\n"
+	args := tarOf(t, s.write(files), map[string]any{"image": image + "-args", "buildArgs": map[string]string{"GREETING": "$h \"i\""}})
+	if status, got := s.remoteBuild(args, secret, false); status != http.StatusOK || got[0].Status != "success" {
+		t.Fatalf("with a build argument: %d %+v", status, got)
+	}
+	s.must("deploy", "--image", image+"-args", "--name", "args")
+	if status, text, _ := s.ask("args", "/", "gopher"); status != 201 || text != `POST / $h "i" GOPHER!` {
+		t.Errorf("with a build argument: %d %q", status, text)
+	}
 }

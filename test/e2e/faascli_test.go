@@ -260,7 +260,17 @@ func TestFaasCLIPublishesThroughTheBuilder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.dir, "template", "dockerfile", "template.yml"), []byte("language: dockerfile\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	publish := []string{"publish", "-f", "stack.yaml", "--disable-stack-pull", "--remote-builder", c.url + "/build", "--platforms", "linux/amd64"}
+	// The program of sum is what a build argument says.
+	dockerfile := filepath.Join(c.dir, "sum", "Dockerfile")
+	text, err := os.ReadFile(dockerfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`ENV fprocess="python3 sum.py"`), []byte("ARG PROGRAM=none.py\nENV fprocess=\"python3 $PROGRAM\""), 1)
+	if err := os.WriteFile(dockerfile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	publish := []string{"publish", "-f", "stack.yaml", "--disable-stack-pull", "--build-arg", "PROGRAM=sum.py", "--remote-builder", c.url + "/build", "--platforms", "linux/amd64"}
 	wrong := filepath.Join(c.home, "wrong")
 	if err := os.WriteFile(wrong, []byte("another secret of sixteen bytes or more"), 0o600); err != nil {
 		t.Fatal(err)

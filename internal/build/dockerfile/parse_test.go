@@ -63,6 +63,7 @@ func TestParseRefusesWhatIsNoDockerfile(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "ARG a=b\n", "ENV a=b\nFROM x\n", "{}",
 		"FROM x\nENV a=xxxxxxxx\n" + strings.Repeat("ENV a=$a$a\n", 60), strings.Repeat("FROM x\n", 101),
 		"FROM x\nARG b=" + strings.Repeat("x", 60000) + "\nENV c=$b\nENV d=$b\n", "FROM x\nENV a=" + strings.Repeat("${b:-", 1000) + strings.Repeat("}", 1000) + "\n",
+		"FROM x\nENV a=${" + strings.Repeat("x", 5000) + "\n", "FROM x\nENV a=" + strings.Repeat("${", 500_000) + "\n",
 	} {
 		if _, err := Parse([]byte(text)); !errors.Is(err, fn.Invalid) || !strings.Contains(err.Error(), "Dockerfile") {
 			t.Errorf("%q: got %v", text, err)

@@ -41,7 +41,8 @@ func words(line string, escape byte) []string {
 // lines could stand for any number of bytes.
 const (
 	maxValue = 64 << 10
-	maxDepth = 8 // of defaults in defaults
+	maxDepth = 8       // of defaults in defaults
+	maxBrace = 4 << 10 // of what stands between braces: each brace that is open is looked for its end
 )
 
 // expander replaces variables and takes quotes and escapes away.
@@ -96,6 +97,9 @@ func (x expander) variable(s string) (value string, used int) {
 	}
 	end := closing(s)
 	if end < 0 {
+		if len(s) > maxBrace {
+			x.tooMuch()
+		}
 		return "", 0
 	}
 	inner := s[1:end]
@@ -115,7 +119,7 @@ func (x expander) variable(s string) (value string, used int) {
 // closing finds the brace that closes the one s begins with.
 func closing(s string) int {
 	depth := 0
-	for i := range len(s) {
+	for i := range min(len(s), maxBrace) {
 		switch s[i] {
 		case '{':
 			depth++

@@ -1,76 +1,56 @@
 package shrinkwrap
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"rouse.dev/rouse/internal/build/dockerfile"
+	"rouse.dev/rouse/internal/fn"
 )
 
-func TestArgumentsAreWhatTheDockerfileSays(t *testing.T) {
-	dir := project(t, map[string]string{"Dockerfile": `FROM x
-ARG MODE
-arg LEVEL="low"
-ARG OTHER=kept
-ARG MODEL
-ENV mode=$MODE level=${LEVEL} other=$OTHER odd=$ODD model=$MODEL
-`})
+func TestArgumentsAreWrittenIntoTheContext(t *testing.T) {
+	dir := project(t, map[string]string{"Dockerfile": "FROM x\nARG MODE=none\nENV mode=$MODE\n"})
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	odd := `a "b" $c \d`
-	if err := Arguments(root, map[string]string{"MODE": "http", "LEVEL": odd, "NOBODY": "asks"}); err != nil {
+	if err := Arguments(root, map[string]string{"MODE": `a "b"`}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "Dockerfile"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := dockerfile.Parse(text)
-	if err != nil {
-		t.Fatal(err)
+	if img, err := dockerfile.Parse(text); err != nil || img.Env["mode"] != `a "b"` {
+		t.Errorf("%+v, %v:\n%s", img, err, text)
 	}
-	for name, want := range map[string]string{"mode": "http", "level": odd, "other": "kept", "model": ""} {
-		if img.Env[name] != want {
-			t.Errorf("%s is %q, want %q:\n%s", name, img.Env[name], want, text)
-		}
+	if err := Arguments(root, map[string]string{"MODE": "a\nENV x=y"}); len(fn.MistakesOf(err)) != 1 {
+		t.Errorf("an argument of two lines: %v", err)
 	}
-	if err := Arguments(root, map[string]string{"MODE": "a\nENV x=y"}); err == nil {
-		t.Error("an argument of two lines")
-	}
-	if strings.Contains(string(text), "NOBODY") {
-		t.Error("an argument nobody asks for")
+	if now, err := os.ReadFile(filepath.Join(dir, "Dockerfile")); err != nil || string(now) != string(text) {
+		t.Errorf("changed by arguments that were refused: %v\n%s", err, now)
 	}
 }
 
-func FuzzArguments(f *testing.F) {
-	for _, s := range []string{"plain", `a "b" $c \d`, "${X}", "'", "#", " ", `\`, "a=b"} {
-		f.Add(s)
-	}
-	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, value string) {
-		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM x\nARG A\nENV a=$A\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		root, err := os.OpenRoot(dir)
+func TestArgumentsNeedADockerfileOfSomeSize(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  error
+	}{
+		"none":  {map[string]string{"a": ""}, nil},
+		"large": {map[string]string{"Dockerfile": "FROM x\n" + strings.Repeat("#", dockerfile.MaxSize)}, fn.TooLarge},
+	} {
+		root, err := os.OpenRoot(project(t, c.files))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer root.Close()
-		if Arguments(root, map[string]string{"A": value}) != nil {
-			return
+		if err := Arguments(root, map[string]string{"A": "b"}); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
 		}
-		text, err := os.ReadFile(filepath.Join(dir, "Dockerfile"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		img, err := dockerfile.Parse(text)
-		if len(value) < 1000 && (err != nil || img.Env["a"] != value) {
-			t.Fatalf("%q became %q, %v\n%s", value, img.Env["a"], err, text)
-		}
-	})
+	}
 }

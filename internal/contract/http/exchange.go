@@ -86,7 +86,10 @@ func (x *Exchange) check() error {
 }
 
 // Skip consumes an interim head.
-func (x *Exchange) Skip() { x.conn.Discard(x.size) }
+func (x *Exchange) Skip() {
+	x.conn.Discard(x.size)
+	x.conn.Acknowledge()
+}
 
 // Accept consumes the final head and makes Body ready to read. Response's
 // byte slices are void from here on.

@@ -23,10 +23,9 @@ type Calls interface {
 	Redrive(ctx context.Context, ref fn.Ref, ids ...string) (int, error)
 	// Purge removes messages of a function: those with the IDs, or all.
 	Purge(ctx context.Context, ref fn.Ref, state queue.State, ids ...string) (int, error)
-	// Find returns the call with that ID, or fn.NotFound.
-	Find(ctx context.Context, id string) (async.Letter, error)
-	// Cancel drops a call that waits, or ends one that runs.
-	Cancel(ctx context.Context, id string) error
+	// Cancel drops a call that waits, or ends one that runs, if may returns no
+	// error for its function; else that error, or fn.NotFound.
+	Cancel(ctx context.Context, id string, may func(fn.Ref) error) error
 }
 
 func listQueue(c *call, _ none) (api.QueueList, error) {
@@ -115,14 +114,11 @@ func purge(c *call, req api.PurgeRequest) (api.QueueChange, error) {
 }
 
 func cancelCall(c *call, _ none) (none, error) {
-	id := c.r.PathValue("id")
-	l, err := c.Calls.Find(c.r.Context(), id)
-	if err != nil {
-		return none{}, err
-	}
-	if !auth.Allow(c.who, auth.Write, l.Ref.Namespace) {
-		c.ref = l.Ref
-		return none{}, c.denied()
-	}
-	return none{}, c.Calls.Cancel(c.r.Context(), id)
+	return none{}, c.Calls.Cancel(c.r.Context(), c.r.PathValue("id"), func(ref fn.Ref) error {
+		if auth.Allow(c.who, auth.Write, ref.Namespace) {
+			return nil
+		}
+		c.ref = ref
+		return c.denied()
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rouse.dev/rouse/internal/control"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 	"rouse.dev/rouse/internal/scale"
 )
@@ -64,9 +65,7 @@ func (c *call) react(name, state string) error {
 
 // raised is how many instances an alert that fires asks for.
 func raised(v control.View) int {
-	var none fn.Mistakes // the labels of another dialect were not judged
-	l := labels{ms: &none, of: v.Labels}
-	return scale.AlertStep(wanted(v), 0, v.Spec.Scale.Max, l.whole(factorLabel, defaultFactor, 0, 100), true)
+	return scale.AlertStep(wanted(v), 0, v.Spec.Scale.Max, deployment.AlertFactor(v.Labels), true)
 }
 
 // lower goes back to the minimum, and gives the function back to the

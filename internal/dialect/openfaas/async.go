@@ -16,6 +16,7 @@ import (
 
 	"rouse.dev/rouse/internal/async"
 	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -26,8 +27,7 @@ const asyncPrefix = "/async-function/"
 // is.
 type Calls interface {
 	Submit(ctx context.Context, c async.Call) error
-	Find(ctx context.Context, id string) (async.Letter, error)
-	Cancel(ctx context.Context, id string) error
+	Cancel(ctx context.Context, id string, may func(fn.Ref) error) error
 }
 
 // AsyncConfig is everything NewAsync needs. Calls and Identify are required.
@@ -123,7 +123,7 @@ func (a *Async) submit(w http.ResponseWriter, r *http.Request, rest string, bega
 func refOf(name string) (fn.Ref, error) {
 	ref := fn.Ref{Name: name, Namespace: fn.DefaultNamespace}
 	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		ref = fn.Ref{Name: name[:i], Namespace: namespaceIn(name[i+1:])}
+		ref = fn.Ref{Name: name[:i], Namespace: deployment.NamespaceIn(name[i+1:])}
 	}
 	if fn.ValidateRef(ref) != nil {
 		return ref, fn.Errorf(fn.NotFound, "%.80q does not name a function", name)
@@ -161,7 +161,7 @@ func (a *Async) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // idOf is the caller's X-Call-Id if it can be kept, else a new one.
 func idOf(r *http.Request, now time.Time) string {
-	if sent := r.Header.Values("X-Call-Id"); len(sent) == 1 && async.ValidID(sent[0]) {
+	if sent := r.Header.Values("X-Call-Id"); len(sent) == 1 && async.ValidID(sent[0]) && !strings.HasPrefix(sent[0], async.OwnIDs) {
 		return sent[0]
 	}
 	return fn.MakeCallID(uint64(now.UnixMilli()), rand.Uint64(), rand.Uint64()).String()
@@ -172,10 +172,11 @@ func idOf(r *http.Request, now time.Time) string {
 // of the client.
 func (a *Async) header(r *http.Request) http.Header {
 	peer, trusted := a.peer(r)
+	hop := connectionOnly(r.Header)
 	h := make(http.Header, len(r.Header)+3)
 	for name, values := range r.Header {
 		switch lower := strings.ReplaceAll(strings.ToLower(name), "_", "-"); {
-		case strings.HasPrefix(lower, "x-rouse-"), lower == "x-real-ip", lower == "x-call-id":
+		case hop[name], strings.HasPrefix(lower, "x-rouse-"), lower == "x-real-ip", lower == "x-call-id":
 		case strings.HasPrefix(lower, "x-forwarded-") && !trusted:
 		default:
 			h[name] = values
@@ -190,6 +191,18 @@ func (a *Async) header(r *http.Request) http.Header {
 		h.Set("X-Forwarded-Proto", "http")
 	}
 	return h
+}
+
+// connectionOnly names the fields that end at this server. They go before ours
+// are added: a client must not be able to have those taken out later.
+func connectionOnly(h http.Header) map[string]bool {
+	hop := map[string]bool{"Connection": true}
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			hop[http.CanonicalHeaderKey(strings.TrimSpace(name))] = true
+		}
+	}
+	return hop
 }
 
 // peer is the address of who has sent the request, and whether it is a proxy
@@ -224,14 +237,13 @@ func (a *Async) cancel(w http.ResponseWriter, r *http.Request, rest string) erro
 	if err != nil {
 		return fn.Errorf(fn.NotFound, "there is no such call")
 	}
-	l, err := a.cfg.Calls.Find(r.Context(), id)
-	if err != nil {
-		return err
+	may := func(ref fn.Ref) error {
+		if auth.Allow(who, auth.Write, ref.Namespace) {
+			return nil
+		}
+		return fn.Errorf(fn.Denied, "account %s may not cancel calls in namespace %s", who.Name, deployment.NamespaceOut(ref.Namespace))
 	}
-	if !auth.Allow(who, auth.Write, l.Ref.Namespace) {
-		return fn.Errorf(fn.Denied, "account %s may not cancel calls in namespace %s", who.Name, namespaceOut(l.Ref.Namespace))
-	}
-	if err := a.cfg.Calls.Cancel(r.Context(), id); err != nil {
+	if err := a.cfg.Calls.Cancel(r.Context(), id, may); err != nil {
 		return err
 	}
 	w.Header().Set("X-Call-Id", id)

@@ -26,14 +26,13 @@ func (a *accepted) Submit(_ context.Context, c async.Call) error {
 	return a.fail
 }
 
-func (a *accepted) Find(_ context.Context, id string) (async.Letter, error) {
+func (a *accepted) Cancel(_ context.Context, id string, may func(fn.Ref) error) error {
 	if id != "a/b" {
-		return async.Letter{}, fn.Errorf(fn.NotFound, "no call")
+		return fn.Errorf(fn.NotFound, "no call")
 	}
-	return async.Letter{ID: id, Ref: fn.Ref{Namespace: "team-a", Name: "f"}}, nil
-}
-
-func (a *accepted) Cancel(_ context.Context, id string) error {
+	if err := may(fn.Ref{Namespace: "team-a", Name: "f"}); err != nil {
+		return err
+	}
 	a.cancelled = append(a.cancelled, id)
 	return a.fail
 }
@@ -99,7 +98,7 @@ func TestAsyncCallsAreAcceptedAsTheyWereSent(t *testing.T) {
 }
 
 func TestAsyncCallIDsOfCallersAreKeptIfTheyCanBe(t *testing.T) {
-	for sent, kept := range map[string]bool{"abc-1": true, "0194d0e2-0000-4000-8000-000000000000": true, "": false, "a b": false, "a\x7f": false, strings.Repeat("x", 129): false, strings.Repeat("x", 128): true} {
+	for sent, kept := range map[string]bool{"abc-1": true, "0194d0e2-0000-4000-8000-000000000000": true, "": false, "a b": false, "a\x7f": false, "cron.0.1": false, "cronic": true, strings.Repeat("x", 129): false, strings.Repeat("x", 128): true} {
 		calls := &accepted{}
 		w := ask(asyncDoor(calls), "POST", "/async-function/f", "", "X-Call-Id", sent)
 		if id := w.Header().Get("X-Call-Id"); (id == sent) != kept || id != calls.calls[0].ID || !async.ValidID(id) {
@@ -125,6 +124,15 @@ func TestAsyncCallersCannotPretendToBeSomebodyElse(t *testing.T) {
 	}
 	if proxy.Get("X-Forwarded-For") != "10.0.0.1, 198.51.100.1" || proxy.Get("X-Forwarded-Host") != "evil" || proxy.Get("X-Real-Ip") != "" {
 		t.Errorf("of a proxy that is believed: %v", proxy)
+	}
+}
+
+func TestAsyncCallersCannotHaveOurFieldsTakenOut(t *testing.T) {
+	calls := &accepted{}
+	ask(asyncDoor(calls), "POST", "/async-function/f", "", "Connection", "close, x-forwarded-for, X-Forwarded-Host,x-mine", "X-Mine", "1")
+	h := calls.calls[0].Header
+	if len(h["Connection"]) > 0 || h.Get("X-Mine") != "" || h.Get("X-Forwarded-For") == "" || h.Get("X-Forwarded-Host") == "" {
+		t.Error(h)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rouse.dev/rouse/internal/control"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -16,7 +17,7 @@ func updateFunction(c *call) error { return c.deploy(false) }
 // deploy makes a function, or changes one: never the other of the two, because
 // clients try one after the other.
 func (c *call) deploy(create bool) error {
-	var req deployment
+	var req deployment.Request
 	if err := c.read(&req); err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (c *call) deploy(create bool) error {
 
 // deployTo is the function a deployment is about. Its name has no namespace
 // in it.
-func (c *call) deployTo(req *deployment) (fn.Ref, error) {
+func (c *call) deployTo(req *deployment.Request) (fn.Ref, error) {
 	asked := req.Namespace
 	if asked == "" {
 		asked = c.param("namespace")
@@ -56,7 +57,7 @@ func (c *call) deployTo(req *deployment) (fn.Ref, error) {
 }
 
 // translate reads a deployment: all that is wrong with it at once.
-func (c *call) translate(ref fn.Ref, req *deployment) (control.Deploy, []string, error) {
+func (c *call) translate(ref fn.Ref, req *deployment.Request) (control.Deploy, []string, error) {
 	var ms fn.Mistakes
 	if err := fn.ValidateName("service", req.Service); err != nil {
 		ms = append(ms, err)
@@ -71,8 +72,14 @@ func (c *call) translate(ref fn.Ref, req *deployment) (control.Deploy, []string,
 	if ref.Namespace == "" || !fn.ValidName(ref.Name) {
 		ref = fn.Ref{Namespace: fn.DefaultNamespace, Name: "f"} // what is wrong with it was said
 	}
-	d, remarks, err := deployOf(ref, req, base)
-	return d, remarks, errors.Join(ms.Err(), err)
+	m, err := deployment.Translate(req, base)
+	d := control.Deploy{Ref: ref, Spec: m.Spec, Labels: m.Labels, Annotations: m.Annotations}
+	if base == nil {
+		d.Image = req.Image
+	} else {
+		d.Revision = base.Number
+	}
+	return d, m.Remarks, errors.Join(ms.Err(), err)
 }
 
 // base is the revision an image names, if it is one of the function itself;

@@ -5,7 +5,6 @@ import (
 
 	"rouse.dev/rouse/internal/auth"
 	"rouse.dev/rouse/internal/control"
-	"rouse.dev/rouse/internal/fn"
 )
 
 // Row is a row of the table, for tests from outside.
@@ -23,20 +22,8 @@ func Table() []Row {
 	return out
 }
 
-// ScaleOf reads the policy of scaling of a function deployed by an image.
-func ScaleOf(of map[string]string, inflight string) (fn.Scale, []string, error) {
-	var ms fn.Mistakes
-	var s fn.Scale
-	l := labels{ms: &ms, of: of}
-	l.scale(&s, true, inflight)
-	return s, l.remarks, ms.Err()
-}
-
 // Wanted is how many instances there are to be.
 var Wanted = wanted
-
-// TimeoutOf reads the deadline of a call.
-var TimeoutOf = timeoutOf
 
 // UsageOf sums up usage between two looks.
 func UsageOf(before, after []control.InstanceView, seconds float64) (cpu, memory float64) {

@@ -8,6 +8,7 @@ import (
 
 	"rouse.dev/rouse/internal/auth"
 	"rouse.dev/rouse/internal/control"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -133,7 +134,7 @@ func scaleFunction(c *call) error {
 	if n, most := req.Replicas, v.Spec.Scale.Max; n == nil {
 		ms.Add("replicas", "say how many")
 	} else if *n < 0 || *n > most {
-		ms.Add("replicas", "must be between 0 and %s (%d), got %d", maxLabel, most, *n)
+		ms.Add("replicas", "must be between 0 and %s (%d), got %d", deployment.MaxLabel, most, *n)
 	}
 	if err := ms.Err(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rouse.dev/rouse/internal/control"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -56,7 +57,7 @@ const remarkStream = "rouse"
 
 func messageOf(ref fn.Ref, l control.LogLine) message {
 	return message{
-		Name: ref.Name, Namespace: namespaceOut(ref.Namespace), Instance: l.Instance, Time: l.Time.UTC(), Text: l.Text + "\n",
+		Name: ref.Name, Namespace: deployment.NamespaceOut(ref.Namespace), Instance: l.Instance, Time: l.Time.UTC(), Text: l.Text + "\n",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"rouse.dev/rouse/internal/auth"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -20,7 +21,7 @@ func listNamespaces(c *call) error {
 	names := []string{}
 	for _, ns := range all {
 		if auth.Allow(c.who, auth.Read, ns.Name) {
-			names = append(names, namespaceOut(ns.Name))
+			names = append(names, deployment.NamespaceOut(ns.Name))
 		}
 	}
 	return c.json(http.StatusOK, names)
@@ -29,11 +30,11 @@ func listNamespaces(c *call) error {
 func namespaceOf(ns fn.Namespace) namespace {
 	labels := map[string]string{markLabel: "1"}
 	maps.Copy(labels, ns.Labels)
-	return namespace{Name: namespaceOut(ns.Name), Labels: labels, Annotations: ns.Annotations}
+	return namespace{Name: deployment.NamespaceOut(ns.Name), Labels: labels, Annotations: ns.Annotations}
 }
 
 func getNamespace(c *call) error {
-	ns, err := c.Control.Namespace(c.r.Context(), namespaceIn(c.r.PathValue("namespace")))
+	ns, err := c.Control.Namespace(c.r.Context(), deployment.NamespaceIn(c.r.PathValue("namespace")))
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func createNamespace(c *call) error {
 	if err := c.read(&req); err != nil {
 		return err
 	}
-	if req.Name == DefaultNamespace {
+	if req.Name == deployment.DefaultNamespace {
 		return fn.Errorf(fn.Conflict, "namespace %s exists already", req.Name)
 	}
 	var ms fn.Mistakes
@@ -74,9 +75,9 @@ func (c *call) bodyOf() (namespace, string, error) {
 	if err := c.read(&req); err != nil {
 		return req, "", err
 	}
-	name := namespaceIn(c.r.PathValue("namespace"))
-	if req.Name != "" && namespaceIn(req.Name) != name {
-		return req, "", fn.Mistake{Field: "name", Reason: "must be that of the path, " + namespaceOut(name)}
+	name := deployment.NamespaceIn(c.r.PathValue("namespace"))
+	if req.Name != "" && deployment.NamespaceIn(req.Name) != name {
+		return req, "", fn.Mistake{Field: "name", Reason: "must be that of the path, " + deployment.NamespaceOut(name)}
 	}
 	return req, name, nil
 }

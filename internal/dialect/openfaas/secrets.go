@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -40,7 +41,7 @@ func listSecrets(c *call) error {
 	}
 	out := []secret{}
 	for _, s := range all {
-		out = append(out, secret{Name: s.Name, Namespace: namespaceOut(s.Namespace)})
+		out = append(out, secret{Name: s.Name, Namespace: deployment.NamespaceOut(s.Namespace)})
 	}
 	return c.json(http.StatusOK, out)
 }
@@ -83,9 +84,9 @@ func (c *call) changeSecret(status int, do func(context.Context, string, *secret
 	}
 	switch err := do(c.r.Context(), namespace, &req); fn.KindOfCall(err) {
 	case fn.NotFound: // in the words of these clients, who call the default namespace by another name
-		return fn.Errorf(fn.NotFound, "there is no secret %s in namespace %s", req.Name, namespaceOut(namespace))
+		return fn.Errorf(fn.NotFound, "there is no secret %s in namespace %s", req.Name, deployment.NamespaceOut(namespace))
 	case fn.Conflict:
-		return fn.Errorf(fn.Conflict, "secret %s exists already in namespace %s", req.Name, namespaceOut(namespace))
+		return fn.Errorf(fn.Conflict, "secret %s exists already in namespace %s", req.Name, deployment.NamespaceOut(namespace))
 	default:
 		if err != nil {
 			return err

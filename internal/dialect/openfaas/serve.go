@@ -10,6 +10,7 @@ import (
 
 	"rouse.dev/rouse/internal/auth"
 	"rouse.dev/rouse/internal/control"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -55,7 +56,7 @@ func (c *call) admit() error {
 	c.who = who
 	namespace := c.r.PathValue("namespace")
 	if namespace != "" {
-		namespace = namespaceIn(namespace)
+		namespace = deployment.NamespaceIn(namespace)
 	}
 	return c.allow(namespace)
 }
@@ -67,7 +68,7 @@ func (c *call) allow(namespace string) error {
 	}
 	where := ""
 	if namespace != "" {
-		where = " in namespace " + clip(namespaceOut(namespace))
+		where = " in namespace " + clip(deployment.NamespaceOut(namespace))
 	}
 	return fn.WithHint(fn.Errorf(fn.Denied, "account %s may not do this (%s): it needs the role %v%s",
 		c.who.Name, c.route.action, c.route.access, where), "ask an administrator for a role that may")
@@ -76,7 +77,7 @@ func (c *call) allow(namespace string) error {
 // enter is the namespace that a request is about, as a client names it: it
 // must be there, and the account must be allowed in it.
 func (c *call) enter(name string) (string, error) {
-	namespace := namespaceIn(name)
+	namespace := deployment.NamespaceIn(name)
 	if err := fn.ValidateName("namespace", namespace); err != nil {
 		return "", err
 	}
@@ -112,7 +113,7 @@ func (c *call) function(name, namespace string) (fn.Ref, error) {
 func (c *call) look(ref fn.Ref) (control.View, error) {
 	v, err := c.Control.Function(c.r.Context(), ref)
 	if fn.KindOfCall(err) == fn.NotFound {
-		err = fn.Errorf(fn.NotFound, "there is no function %s in namespace %s", ref.Name, namespaceOut(ref.Namespace))
+		err = fn.Errorf(fn.NotFound, "there is no function %s in namespace %s", ref.Name, deployment.NamespaceOut(ref.Namespace))
 	}
 	return v, err
 }
@@ -148,7 +149,7 @@ func (c *call) read(dst any) error {
 	}
 	err = json.Unmarshal(body, dst)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fn.Mistake{Field: cmp.Or(strings.TrimPrefix(wrong.Field, "settings."), "the body"), Reason: "cannot be a " + wrong.Value}
+		return fn.Mistake{Field: cmp.Or(strings.TrimPrefix(wrong.Field, "Settings."), "the body"), Reason: "cannot be a " + wrong.Value}
 	}
 	if err != nil {
 		return fn.Errorf(fn.Invalid, "the body is not the JSON that is wanted here: %v", err)

@@ -1,44 +1,18 @@
 package openfaas
 
-import "time"
+import (
+	"time"
+
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
+)
 
 // The bodies of OpenFaaS's API, as its clients send and expect them.
-
-// deployment asks for a function.
-type deployment struct {
-	Service   string `json:"service"`
-	Namespace string `json:"namespace"`
-	settings
-}
-
-// settings are what a deployment says and a status repeats.
-type settings struct {
-	Image       string            `json:"image"`
-	Process     string            `json:"envProcess,omitempty"`
-	Env         map[string]string `json:"envVars,omitempty"`
-	Constraints []string          `json:"constraints,omitempty"`
-	Secrets     []string          `json:"secrets,omitempty"`
-	Labels      map[string]string `json:"labels"`      // never null in a status
-	Annotations map[string]string `json:"annotations"` // likewise
-	Limits      *resources        `json:"limits,omitempty"`
-	Requests    *resources        `json:"requests,omitempty"`
-	ReadOnly    bool              `json:"readOnlyRootFilesystem,omitempty"`
-}
-
-// resources are quantities as Kubernetes writes them: "64Mi", "100m".
-type resources struct {
-	Memory string `json:"memory,omitempty"`
-	CPU    string `json:"cpu,omitempty"`
-	Nvidia string `json:"nvidia.com/gpu,omitempty"`
-	AMD    string `json:"amd.com/gpu,omitempty"`
-	Intel  string `json:"intel.com/gpu,omitempty"`
-}
 
 // status is a function as it is.
 type status struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
-	settings
+	deployment.Settings
 	Calls     uint64    `json:"invocationCount,omitempty"`
 	Replicas  int       `json:"replicas,omitempty"`          // wanted
 	Available int       `json:"availableReplicas,omitempty"` // ready for calls, frozen ones too

@@ -125,3 +125,31 @@ func (q *Queue) Remove(ctx context.Context, name string, seqs ...uint64) (int, e
 	}
 	return n, nil
 }
+
+// Expire implements queue.Keeper.
+func (q *Queue) Expire(ctx context.Context, name string, before time.Time, after uint64, limit int) (removed int, next uint64, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.beginLocked(ctx); err != nil {
+		return 0, 0, err
+	}
+	s := q.streams[name]
+	if s == nil || limit < 1 {
+		return 0, 0, nil
+	}
+	seen := 0
+	for _, seq := range slices.Sorted(maps.Keys(s.all)) {
+		m := s.all[seq]
+		if seq <= after || m.State != queue.Buried {
+			continue
+		}
+		if m.due.Before(before) {
+			q.dropLocked(m)
+			removed++
+		}
+		if seen++; seen == limit {
+			return removed, seq, nil
+		}
+	}
+	return removed, 0, nil
+}

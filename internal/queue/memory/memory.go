@@ -185,7 +185,7 @@ func (q *Queue) settleLocked(m *message, o queue.Outcome, now time.Time) {
 		q.streams[m.Stream].wait(m)
 	case queue.Bury:
 		delete(q.streams[m.Stream].leased, m.Seq)
-		m.State, m.Reason = queue.Buried, queue.CutReason(o.Reason)
+		m.State, m.Reason, m.due = queue.Buried, queue.CutReason(o.Reason), now
 	case queue.Extend:
 		m.until = o.At
 	}

@@ -207,7 +207,7 @@ func (q *Queue) Remove(ctx context.Context, stream string, seqs ...uint64) (int,
 	n := 0
 	seqs = slices.Compact(slices.Sorted(slices.Values(seqs)))
 	err = q.commit(ctx, func(b *pebble.Batch) (land func(), err error) {
-		n, land, err = q.stageRemove(b, stream, seqs)
+		n, land, err = q.stageRemove(b, stream, seqs, q.anywhere)
 		return land, err
 	})
 	return n, err
@@ -220,29 +220,36 @@ type removal struct {
 	buried bool
 }
 
-func (q *Queue) stageRemove(b *pebble.Batch, stream string, seqs []uint64) (n int, land func(), err error) {
+// anywhere finds a message in whatever state it is.
+func (q *Queue) anywhere(stream string, seq uint64) (removal, bool, error) {
+	r, ok, err := q.record(spaceRecord, stream, seq)
+	if ok || err != nil {
+		return removal{seq, r, false}, ok, err
+	}
+	r, ok, err = q.record(spaceBuried, stream, seq)
+	return removal{seq, r, true}, ok, err
+}
+
+// stageRemove removes those of the messages that find finds.
+func (q *Queue) stageRemove(b *pebble.Batch, stream string, seqs []uint64, find func(string, uint64) (removal, bool, error)) (n int, land func(), err error) {
 	var gone []removal
 	var held []uint64
 	for _, seq := range seqs {
-		r, ok, err := q.record(spaceRecord, stream, seq)
-		space := byte(spaceRecord)
-		if err == nil && !ok {
-			space = spaceBuried
-			r, ok, err = q.record(spaceBuried, stream, seq)
-		}
+		g, ok, err := find(stream, seq)
 		if err != nil {
 			return 0, nil, err
 		}
 		if !ok {
 			continue
 		}
-		if space == spaceBuried {
-			r.again = false // it was written once where it lies now
+		space := byte(spaceRecord)
+		if g.buried {
+			space, g.record.again = spaceBuried, false // it was written once where it lies now
 		}
-		if err = q.erase(b, space, stream, seq, r); err != nil {
+		if err = q.erase(b, space, stream, seq, g.record); err != nil {
 			return 0, nil, fn.Errorf(fn.Internal, "building a batch: %w", err)
 		}
-		gone, held = append(gone, removal{seq, r, space == spaceBuried}), append(held, seq)
+		gone, held = append(gone, g), append(held, seq)
 	}
 	if len(gone) == 0 {
 		return 0, nil, nil

@@ -99,8 +99,24 @@ func none(n int, ids []string) error {
 	return nil
 }
 
-// Find implements native.Calls.
-func (q *Queue) Find(_ context.Context, id string) (async.Letter, error) {
+// Cancel implements native.Calls.
+func (q *Queue) Cancel(ctx context.Context, id string, may func(fn.Ref) error) error {
+	l, err := q.find(id)
+	if err == nil {
+		err = may(l.Ref)
+	}
+	if err != nil {
+		return err
+	}
+	if l.State == queue.Buried {
+		return fn.WithHint(fn.Errorf(fn.NotFound, "there is no asynchronous call %.80q that waits or runs", id),
+			"it was put aside: rouse queue purge %s.%s %s removes it", l.Ref.Name, l.Ref.Namespace, id)
+	}
+	_, err = q.Purge(ctx, l.Ref, l.State, id)
+	return err
+}
+
+func (q *Queue) find(id string) (async.Letter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, l := range q.letters {
@@ -109,14 +125,4 @@ func (q *Queue) Find(_ context.Context, id string) (async.Letter, error) {
 		}
 	}
 	return async.Letter{}, fn.Errorf(fn.NotFound, "there is no asynchronous call %.80q that waits or runs", id)
-}
-
-// Cancel implements native.Calls.
-func (q *Queue) Cancel(ctx context.Context, id string) error {
-	l, err := q.Find(ctx, id)
-	if err != nil {
-		return err
-	}
-	_, err = q.Purge(ctx, l.Ref, l.State, id)
-	return err
 }

@@ -53,10 +53,10 @@ func (a *API) build(w http.ResponseWriter, r *http.Request) {
 // run builds; what it says on the way goes to p.
 func (a *API) run(ctx context.Context, f *os.File, c buildConfig, p *progress) error {
 	p.began = time.Now()
-	for _, name := range slices.Sorted(maps.Keys(c.BuildArgs)) {
-		p.line(fmt.Sprintf("build argument %s is not used: no RUN line of the Dockerfile is run", name))
+	if names := given(c.BuildArgs); len(names) > 0 {
+		p.line(fmt.Sprintf("build arguments are values of the Dockerfile's ARG lines: %s; no RUN line that uses them is run", strings.Join(names, ", ")))
 	}
-	digest, err := a.accept(ctx, f)
+	digest, err := a.accept(ctx, f, c.BuildArgs)
 	if err != nil {
 		return err
 	}
@@ -66,13 +66,24 @@ func (a *API) run(ctx context.Context, f *os.File, c buildConfig, p *progress) e
 	return err
 }
 
-// accept hands the folder context over as a source.
-func (a *API) accept(ctx context.Context, f *os.File) (string, error) {
+// given names the arguments that have a value: clients send some that do not.
+func given(args map[string]string) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		if args[name] != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// accept hands the folder context over as a source, build arguments put in.
+func (a *API) accept(ctx context.Context, f *os.File, args map[string]string) (string, error) {
 	r, w := io.Pipe()
 	packed := make(chan struct{})
 	go func() {
 		defer close(packed)
-		w.CloseWithError(repack(f, w))
+		w.CloseWithError(repack(f, w, args))
 	}()
 	digest, err := a.Control.AcceptSource(ctx, r)
 	r.CloseWithError(errors.New("nobody reads any more"))

@@ -173,7 +173,7 @@ func TestBuildAnswersOnceWithItsLog(t *testing.T) {
 	}
 	want := result{
 		Image: "ghcr.io/me/shop:1", Status: "success", Duration: got[0].Duration,
-		Log: []string{"build argument A is not used: no RUN line of the Dockerfile is run", "compile:", "compiling", "compile: done in 1.5s"},
+		Log: []string{"build arguments are values of the Dockerfile's ARG lines: A; no RUN line that uses them is run", "compile:", "compiling", "compile: done in 1.5s"},
 	}
 	if d := cmp.Diff(want, got[0]); d != "" || got[0].Duration <= 0 {
 		t.Error(d)
@@ -184,6 +184,29 @@ func TestBuildAnswersOnceWithItsLog(t *testing.T) {
 	}
 	if d := cmp.Diff(control.ImageRequest{Reference: "ghcr.io/me/shop:1", Source: "sha256:source", Spec: fn.Spec{Runtime: "openfaas"}}, p.request); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestBuildArgumentsAreValuesOfTheDockerfilesArgLines(t *testing.T) {
+	p := &platform{}
+	api, _ := newAPI(t, p, nil)
+	config := entry{configName, `{"image":"a","buildArgs":{"MODE":"a \"b\"","NOBODY":"asks","ADDITIONAL_PACKAGE":""}}`, 0}
+	body := pack(t, entry{"context/./Dockerfile", "FROM x\nARG MODE=none\n", 0}, entry{"context/function/Dockerfile", "ARG MODE\n", 0}, config)
+	if status, got := post(t, api, body, nil); status != http.StatusOK || got[0].Status != "success" || !strings.Contains(got[0].Log[0], "ARG lines: MODE, NOBODY;") {
+		t.Fatalf("%d %+v", status, got)
+	}
+	files := map[string]string{"./Dockerfile": `0755 FROM x` + "\n" + `ARG MODE="a \"b\""` + "\n", "function/Dockerfile": "0755 ARG MODE\n"}
+	if d := cmp.Diff(files, p.files); d != "" {
+		t.Error(d)
+	}
+	api, _ = newAPI(t, p, func(c *Config) { c.Upload = 4 << 20 })
+	for want, e := range map[string]entry{
+		"is not a file":   {"context/Dockerfile", "other", tar.TypeSymlink},
+		"larger than 1Mi": {"context/Dockerfile", strings.Repeat("#", 1<<20+1), 0},
+	} {
+		if _, got := post(t, api, pack(t, e, config), nil); got[0].Status != "failed" || !strings.Contains(got[0].Error, want) {
+			t.Errorf("%s: %+v", want, got)
+		}
 	}
 }
 
@@ -249,6 +272,7 @@ func TestBuildsThatMakeNoSenseAreRefused(t *testing.T) {
 		`has "/etc/passwd"`:               pack(t, config, entry{"/etc/passwd", "", 0}),
 		"image: is empty":                 pack(t, entry{configName, `{}`, 0}),
 		"is not an image reference":       pack(t, entry{configName, `{"image":"a b"}`, 0}),
+		"must be one line of text":        pack(t, entry{configName, `{"image":"a","buildArgs":{"A":"b\nENV c=d"}}`, 0}),
 		"unexpected end":                  pack(t, entry{configName, `{`, 0}),
 		"must be a file of at most 64Ki":  pack(t, entry{configName, `{"image":"` + strings.Repeat("x", 70000) + `"}`, 0}),
 		"builds for linux/":               pack(t, entry{configName, `{"image":"a","platforms":["linux/s390x"]}`, 0}),
@@ -351,5 +375,28 @@ func TestCallerWhoLeavesEndsTheBuild(t *testing.T) {
 	api.building <- struct{}{}  // three of four are free, so this does not wait …
 	for len(api.building) > 1 { // … and this does, until the build is over
 		runtime.Gosched()
+	}
+}
+
+// deadlines is a response whose connection keeps what it was told.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.read = append(d.read, t)
+	return nil
+}
+
+func TestTimeToReceiveIsNotTimeToBuild(t *testing.T) {
+	api, _ := newAPI(t, &platform{}, nil)
+	body := good(t)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/build", bytes.NewReader(body))
+	r.Header.Set("X-Build-Signature", sign(body, secret))
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	api.ServeHTTP(w, r)
+	if w.Code != http.StatusOK || len(w.read) != 2 || w.read[0].IsZero() || !w.read[1].IsZero() {
+		t.Errorf("%d, deadlines %v", w.Code, w.read)
 	}
 }

@@ -36,8 +36,13 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*os.File, error) 
 	default:
 		return nil, fn.Errorf(fn.Exhausted, "%d builds are on their way in already", receivers)
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(receiveTime)) // a connection that has none is its server's to bound
-	return a.spool(http.MaxBytesReader(w, r.Body, a.Upload), want)
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(receiveTime)) // a connection that has none is its server's to bound
+	f, err := a.spool(http.MaxBytesReader(w, r.Body, a.Upload), want)
+	if err == nil {
+		_ = rc.SetReadDeadline(time.Time{}) // else the build ends with it: net/http reads on, to see the caller leave
+	}
+	return f, err
 }
 
 // spool writes a tar to a file and compares its signature.

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
 
+	"rouse.dev/rouse/internal/build/dockerfile"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -83,34 +83,11 @@ func decode(h *tar.Header, body io.Reader, c *buildConfig) error {
 // check finds every mistake.
 func (c buildConfig) check() error {
 	_, err := fn.ParseImage(c.Image)
+	err = errors.Join(err, dockerfile.CheckArguments(c.BuildArgs))
 	here := "linux/" + runtime.GOARCH
 	fits := func(p string) bool { return p == here || strings.HasPrefix(p, here+"/") }
 	if len(c.Platforms) > 0 && !slices.ContainsFunc(c.Platforms, fits) {
 		err = errors.Join(err, fn.Mistake{Field: "platforms", Reason: fmt.Sprintf("this server builds for %s, not for %.200s", here, strings.Join(c.Platforms, ", "))})
 	}
 	return err
-}
-
-// repack writes the folder context as the archive of a source. Whether its
-// names and links are good is for the one who unpacks it to judge, as for
-// every source.
-func repack(f *os.File, w io.Writer) error {
-	out := tar.NewWriter(w)
-	err := each(f, func(h *tar.Header, name string, body io.Reader) error {
-		name, ok := strings.CutPrefix(name, contextName+"/")
-		if !ok || strings.Trim(name, "/") == "" {
-			return nil
-		}
-		if h.Typeflag == tar.TypeDir && path.Clean(name) == "." {
-			return nil
-		}
-		if err := out.WriteHeader(&tar.Header{Typeflag: h.Typeflag, Name: name, Size: h.Size, Mode: h.Mode & 0o777, Linkname: h.Linkname}); err != nil {
-			return fn.Errorf(fn.Invalid, "%.80q: %w", name, err)
-		}
-		if _, err := io.Copy(out, body); err != nil {
-			return fmt.Errorf("passing on %.80q: %w", name, err)
-		}
-		return nil
-	})
-	return errors.Join(err, out.Close())
 }

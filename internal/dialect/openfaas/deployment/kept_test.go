@@ -1,4 +1,4 @@
-package openfaas
+package deployment
 
 import (
 	"strings"
@@ -21,9 +21,9 @@ func FuzzKept(f *testing.F) {
 				t.Skip("a request cannot hold it")
 			}
 		}
-		req := deployment{settings: settings{
+		req := Request{Settings: Settings{
 			Process: process, Env: map[string]string{processEnv: constraint}, ReadOnly: times%2 == 1,
-			Limits: &resources{Memory: memory}, Requests: &resources{Nvidia: gpu},
+			Limits: &Resources{Memory: memory}, Requests: &Resources{Nvidia: gpu},
 		}}
 		for range times & 15 {
 			req.Constraints = append(req.Constraints, constraint)

@@ -1,4 +1,4 @@
-package openfaas
+package deployment
 
 import (
 	"math"
@@ -8,10 +8,12 @@ import (
 	"rouse.dev/rouse/internal/fn"
 )
 
-// Labels that steer scaling, and their defaults.
+// MaxLabel is the label with the most instances a function may have.
+const MaxLabel = "com.openfaas.scale.max"
+
+// Labels that steer scaling besides, and their defaults.
 const (
 	minLabel        = "com.openfaas.scale.min"
-	maxLabel        = "com.openfaas.scale.max"
 	factorLabel     = "com.openfaas.scale.factor"
 	typeLabel       = "com.openfaas.scale.type"
 	targetLabel     = "com.openfaas.scale.target"
@@ -87,14 +89,14 @@ func (l *labels) bounds(s *fn.Scale, fresh bool) {
 		least, most = defaultMin, defaultMax
 	}
 	least = l.whole(minLabel, least, 0, fn.MaxInstances)
-	most = l.whole(maxLabel, max(least, most), 1, fn.MaxInstances)
+	most = l.whole(MaxLabel, max(least, most), 1, fn.MaxInstances)
 	if least > most {
-		l.wrong(minLabel, "must not be more than %s (%d), got %d", maxLabel, most, least)
+		l.wrong(minLabel, "must not be more than %s (%d), got %d", MaxLabel, most, least)
 		most = least
 	}
 	idle := l.span(idleLabel, defaultIdle, fn.MinIdle, fn.MaxIdle)
 	zero := l.truth(zeroLabel)
-	if !fresh && !l.has(minLabel, maxLabel, zeroLabel, idleLabel) {
+	if !fresh && !l.has(minLabel, MaxLabel, zeroLabel, idleLabel) {
 		return
 	}
 	s.Min, s.Max, s.Activation = least, most, 0
@@ -117,6 +119,14 @@ func (l *labels) goal(s *fn.Scale) {
 		return
 	}
 	s.Goal = math.Round(goal*1e6) / 1e6
+}
+
+// AlertFactor is how many percent of a function's maximum an alert adds; the
+// default if its label cannot be read: those of another dialect are not judged.
+func AlertFactor(of map[string]string) int {
+	var none fn.Mistakes
+	l := labels{ms: &none, of: of}
+	return l.whole(factorLabel, defaultFactor, 0, 100)
 }
 
 func (l *labels) wrong(name, format string, args ...any) { l.ms.Add("labels."+name, format, args...) }

@@ -1,4 +1,4 @@
-package openfaas
+package deployment
 
 import (
 	"encoding/json"
@@ -26,12 +26,12 @@ type kept struct {
 	Fprocess    *string    `json:"fprocess,omitempty"`    // value of the variable that envProcess replaced
 	Env         []string   `json:"env,omitempty"`         // names of envVars: an image adds others
 	Constraints []string   `json:"constraints,omitempty"` //
-	Limits      *resources `json:"limits,omitempty"`      // with the quantities as they were written
-	Requests    *resources `json:"requests,omitempty"`
+	Limits      *Resources `json:"limits,omitempty"`      // with the quantities as they were written
+	Requests    *Resources `json:"requests,omitempty"`
 	ReadOnly    bool       `json:"readOnly,omitempty"`
 }
 
-func keep(req *deployment) kept {
+func keep(req *Request) kept {
 	k := kept{
 		Process: req.Process, Env: slices.Sorted(maps.Keys(req.Env)), Constraints: req.Constraints,
 		Limits: unlessEmpty(req.Limits), Requests: unlessEmpty(req.Requests), ReadOnly: req.ReadOnly,
@@ -42,8 +42,8 @@ func keep(req *deployment) kept {
 	return k
 }
 
-func unlessEmpty(r *resources) *resources {
-	if r == nil || *r == (resources{}) {
+func unlessEmpty(r *Resources) *Resources {
+	if r == nil || *r == (Resources{}) {
 		return nil
 	}
 	return r
@@ -58,7 +58,7 @@ func (k *kept) remarks() []string {
 	if k.Requests != nil {
 		out = append(out, "requests: there is one host here")
 	}
-	for _, r := range []*resources{k.Limits, k.Requests} {
+	for _, r := range []*Resources{k.Limits, k.Requests} {
 		if r != nil && r.Nvidia+r.AMD+r.Intel != "" {
 			out = append(out, "gpu: functions reach no device")
 			break

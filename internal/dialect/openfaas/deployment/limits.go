@@ -1,4 +1,4 @@
-package openfaas
+package deployment
 
 import (
 	"strconv"
@@ -17,7 +17,7 @@ const (
 
 // readLimits reads the limits of a deployment into l. The requests are checked
 // only: they are for a scheduler, and there is one host here.
-func readLimits(ms *fn.Mistakes, req *deployment, l *fn.Limits) {
+func readLimits(ms *fn.Mistakes, req *Request, l *fn.Limits) {
 	if r := req.Limits; r != nil {
 		if v := quantity(ms, "limits.memory", r.Memory, memoryOf); v > 0 {
 			l.Memory = v

@@ -1,4 +1,4 @@
-package openfaas_test
+package deployment_test
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rouse.dev/rouse/internal/dialect/openfaas"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 	"rouse.dev/rouse/internal/fn"
 )
 
@@ -42,7 +42,7 @@ func TestLabelsBecomeAPolicyOfScaling(t *testing.T) {
 		"no number":     {nil, "many", base},
 		"factor":        {map[string]string{scale + "factor": "0"}, "", base},
 	} {
-		got, remarks, err := openfaas.ScaleOf(row.labels, row.inflight)
+		got, remarks, err := deployment.ScaleOf(row.labels, row.inflight)
 		if diff := cmp.Diff(row.want, got); err != nil || diff != "" || len(remarks) > 0 {
 			t.Errorf("%s: %v, remarks %q\n%s", name, err, remarks, diff)
 		}
@@ -62,14 +62,14 @@ func base2(s fn.Scale, m fn.Metric, goal float64) fn.Scale {
 }
 
 func TestRuleOfAnotherPrometheusIsKeptAndReported(t *testing.T) {
-	got, remarks, err := openfaas.ScaleOf(map[string]string{"com.openfaas.scale.type": "gpu-load", "com.openfaas.scale.target": "7"}, "")
+	got, remarks, err := deployment.ScaleOf(map[string]string{"com.openfaas.scale.type": "gpu-load", "com.openfaas.scale.target": "7"}, "")
 	if err != nil || len(remarks) != 1 || got.Metric != "" || got.Goal != 0 || got.Concurrency != 100 {
 		t.Errorf("%+v, %q, %v", got, remarks, err)
 	}
 }
 
 func TestServersDefaultMinimumDoesNotKeepAFunctionFromZero(t *testing.T) {
-	got, _, err := openfaas.ScaleOf(map[string]string{"com.openfaas.scale.zero": "true"}, "")
+	got, _, err := deployment.ScaleOf(map[string]string{"com.openfaas.scale.zero": "true"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestOneDeadlineComesOfThreeTimeouts(t *testing.T) {
 		65 * time.Second: {"exec_timeout": "0", "write_timeout": "65s"},
 		7 * time.Second:  {"exec_timeout": "soon", "write_timeout": "7"},
 	} {
-		if got := openfaas.TimeoutOf(env); got != want {
+		if got := deployment.TimeoutOf(env); got != want {
 			t.Errorf("%v: %v, want %v", env, got, want)
 		}
 	}
