@@ -83,6 +83,9 @@ func (s server) Up(ctx context.Context, cfg conf.Config, ready func(cli.Ready)) 
 	if err := s.make(ctx, w, url); err != nil {
 		return err
 	}
+	if err := w.dir.Announce(reachable(ln.Addr())); err != nil {
+		return err
+	}
 	return w.run(ctx, ln, func() { ready(cli.Ready{URL: url, Password: w.fresh}) })
 }
 

@@ -14,6 +14,8 @@ import (
 	"rouse.dev/rouse/internal/watchdog/openfaas"
 )
 
+const watchdogUsage = "rouse watchdog [--of | --classic] [-version] [-run-healthcheck], or rouse watchdog -- PROGRAM ARGS"
+
 // supervise is "rouse watchdog": what serves the calls of a function inside
 // its sandbox or its container.
 func supervise(ctx context.Context, p Process) int {
@@ -49,6 +51,9 @@ func openFaaS(ctx context.Context, p Process, args []string) error {
 		case "-of", "of":
 		case "-classic", "classic":
 			contract = openfaas.Classic
+		case "-help", "help", "h":
+			fmt.Fprintf(p.Stdout, "Serve the calls of a function's program: %s\ndocs/watchdog.md lists the variables it reads.\n", watchdogUsage)
+			return nil
 		case "-version", "version":
 			fmt.Fprintln(p.Stdout, p.Version)
 			return nil
@@ -59,7 +64,7 @@ func openFaaS(ctx context.Context, p Process, args []string) error {
 			return nil
 		default:
 			return fn.WithHint(fn.Errorf(fn.Invalid, "watchdog: unknown flag %s", arg),
-				"rouse watchdog [--of | --classic] [-version] [-run-healthcheck], or rouse watchdog -- PROGRAM ARGS")
+				"%s", watchdogUsage)
 		}
 	}
 	l, err := inheritedListener(p)

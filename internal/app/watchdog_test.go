@@ -53,6 +53,8 @@ func TestWatchdogChoosesItsContract(t *testing.T) {
 		{args: "-classic", env: "jwt_auth=true", code: 2, errs: "jwt_auth"},
 		{args: "-version", out: "v0-test\n"},
 		{args: "--classic --version", out: "v0-test\n"},
+		{args: "--help", out: "rouse watchdog [--of | --classic]"},
+		{args: "-h", out: "docs/watchdog.md"},
 		{args: "-run-healthcheck", code: 1, errs: "no lock file"},
 		{args: "--warp", code: 2, errs: "unknown flag --warp"},
 		{args: "--of cat", code: 2, errs: "unknown flag cat"},

@@ -38,7 +38,7 @@ func (e *Engine) Submit(ctx context.Context, c Call) error {
 // check refuses what can be refused without looking anything up.
 func (e *Engine) check(c *Call) error {
 	if int64(len(c.Body)) > e.cfg.MaxBody {
-		return tooLarge(e.cfg.MaxBody)
+		return TooLarge(e.cfg.MaxBody)
 	}
 	var ms fn.Mistakes
 	if !ValidID(c.ID) {
@@ -55,7 +55,8 @@ func (e *Engine) check(c *Call) error {
 	return ms.Err()
 }
 
-func tooLarge(most int64) error {
+// TooLarge is the error of a call whose body is larger than most bytes.
+func TooLarge(most int64) error {
 	return fn.WithHint(fn.Errorf(fn.TooLarge, "the body is larger than %s", fn.FormatBytes(most)),
 		"put the data where the function can fetch it, or raise async.maxBody")
 }

@@ -207,10 +207,30 @@ func TestServerURLFollowsTheConfiguration(t *testing.T) {
 		"": "http://127.0.0.1:8080", "0.0.0.0:9": "http://127.0.0.1:9", "[::]:9": "http://127.0.0.1:9",
 		"10.0.0.5:80": "http://10.0.0.5:80", "[::1]:7": "http://[::1]:7",
 	} {
-		env := map[string]string{"ROUSE_LISTEN": listen, "HOME": "/nowhere"}
+		env := map[string]string{"ROUSE_LISTEN": listen, "ROUSE_DATA": "/nowhere", "HOME": "/nowhere"}
 		c := &cli{Deps: Deps{Env: func(k string) (string, bool) { v, ok := env[k]; return v, ok }}}
 		if got := c.serverURL(); got != want {
 			t.Errorf("listening on %q: %s, want %s", listen, got, want)
+		}
+	}
+}
+
+func TestServerURLIsWhatTheServerWroteDown(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "address"), []byte("127.0.0.1:18080\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ data, listen, url, want string }{
+		{"", "", "", "http://127.0.0.1:18080"},
+		{dir, "", "", "http://127.0.0.1:18080"},
+		{"", "127.0.0.1:9", "", "http://127.0.0.1:9"},
+		{"", "", "http://127.0.0.1:7", "http://127.0.0.1:7"},
+		{t.TempDir(), "", "", "http://127.0.0.1:8080"},
+	} {
+		env := map[string]string{"ROUSE_DATA": dir, "ROUSE_LISTEN": row.listen, "HOME": "/nowhere"}
+		c := &cli{Deps: Deps{Env: func(k string) (string, bool) { v, ok := env[k]; return v, ok }}, data: row.data, url: row.url}
+		if got := c.serverURL(); got != row.want {
+			t.Errorf("%+v: %s", row, got)
 		}
 	}
 }

@@ -53,6 +53,28 @@ func (c *cli) completeNamespaces(cmd *cobra.Command, _ []string, prefix string) 
 	})
 }
 
+// completeDead offers the names of functions, then the ids of a function's
+// dead letters.
+func (c *cli) completeDead(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return c.completeFunctions(cmd, args, prefix)
+	}
+	const most = 100
+	return c.complete(cmd, prefix, func(ctx context.Context, cl *client.Client) ([]string, error) {
+		ref, err := parseRef(args[0], cmd.Flag("namespace").Value.String())
+		if err != nil {
+			return nil, err
+		}
+		letters, err := cl.DeadLetters(ctx, ref, most)
+		var out []string
+		for _, l := range letters {
+			reason, _, _ := strings.Cut(l.Reason, "\n")
+			out = append(out, l.ID+"\t"+printable(reason))
+		}
+		return out, err
+	})
+}
+
 // complete asks the server for words; a server that does not answer offers
 // none.
 func (c *cli) complete(cmd *cobra.Command, prefix string, ask func(context.Context, *client.Client) ([]string, error)) ([]string, cobra.ShellCompDirective) {

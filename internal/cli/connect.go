@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -53,8 +54,12 @@ func (c *cli) connect() (*client.Client, error) {
 	return cl, nil
 }
 
+// defaultListen is where a server listens unless it is told otherwise.
+const defaultListen = "127.0.0.1:8080"
+
 // serverURL is where the user's server is: --url, ROUSE_URL, what a stack file
-// says, else where one with the configuration found here would listen.
+// says, the address in the configuration, else what the server on this machine
+// has written into its data folder.
 func (c *cli) serverURL() string {
 	if c.url != "" {
 		return c.url
@@ -65,9 +70,12 @@ func (c *cli) serverURL() string {
 	if c.gateway != "" {
 		return c.gateway
 	}
-	listen := "127.0.0.1:8080"
+	listen := defaultListen
 	if cfg, err := c.config(nil); err == nil {
 		listen = cfg.Listen
+	}
+	if listen == defaultListen {
+		listen = cmp.Or(c.announced(), listen)
 	}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -77,6 +85,17 @@ func (c *cli) serverURL() string {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port)
+}
+
+// announced is the address a server on this machine has written down, "" if
+// none has, or this user may not know.
+func (c *cli) announced() string {
+	for _, dir := range c.dataDirs() {
+		if address, err := readLine(filepath.Join(dir, "address")); err == nil {
+			return address
+		}
+	}
+	return ""
 }
 
 // config loads the configuration a server started here would have.
@@ -116,7 +135,7 @@ func (c *cli) localPassword(user string) (string, error) {
 	var refused string
 	for _, dir := range c.dataDirs() {
 		path := passwordPath(dir, user)
-		password, err := readPassword(path)
+		password, err := readLine(path)
 		switch {
 		case err == nil:
 			return password, nil
@@ -157,7 +176,8 @@ func passwordPath(dir, user string) string {
 	return filepath.Join(dir, "passwords", filepath.Base(user))
 }
 
-func readPassword(path string) (string, error) {
+// readLine reads the first line of a small file.
+func readLine(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err

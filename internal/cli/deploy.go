@@ -53,6 +53,7 @@ no ` + manifest.FileName + `: rouse help stack-files.`,
 	s.flags(cmd)
 	s.deployFlags(cmd)
 	cmd.Flags().StringVar(&s.image, "image", "", "deploy what this reference stands for, in the place of a folder; see rouse image")
+	_ = cmd.RegisterFlagCompletionFunc("image", c.completeReferences) // fails only for a flag that is not there
 	c.namespaceFlag(cmd, &s.namespace)
 	return cmd
 }

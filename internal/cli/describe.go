@@ -11,6 +11,7 @@ import (
 
 	"rouse.dev/rouse/api"
 	"rouse.dev/rouse/client"
+	"rouse.dev/rouse/internal/dialect/openfaas/deployment"
 )
 
 // description is a function with what runs of it.
@@ -52,12 +53,12 @@ func (c *cli) describe(f api.Function, running []api.Instance) string {
 		{"name", f.Name}, {"namespace", f.Namespace}, {"url", f.Status.URL},
 		{"state", c.look.state(f.Status.State)}, {"instances", instances(f.Status.Replicas) + ", " + scaled},
 		{"revision", fmt.Sprintf("%s (latest %d)", traffic(f.Traffic), f.Latest)},
-		{"runtime", strings.TrimSpace(s.Runtime + " " + s.Mode)}, {"handler", s.Handler}, {"command", strings.Join(s.Command, " ")},
+		{"runtime", strings.TrimSpace(s.Runtime + " " + s.Mode)}, {"image", s.Image}, {"handler", s.Handler}, {"command", strings.Join(s.Command, " ")},
 		{"limits", fmt.Sprintf("memory %s, cpu %s, pids %d, tmp %s, timeout %s, start %s",
 			s.Limits.Memory, s.Limits.CPU, s.Limits.Pids, s.Limits.Tmp, s.Limits.Timeout, s.Limits.Start)},
 		{"scale", fmt.Sprintf("%d to %d, %d calls at once each, queue %d, %s, remove after %s%s",
 			s.Scale.Min, s.Scale.Max, s.Scale.Concurrency, s.Scale.Queue, freezing(s.Scale.Freeze), s.Scale.Idle, goals(s.Scale))},
-		{"network", s.Network}, {"env", pairs(s.Env)}, {"secrets", strings.Join(s.Secrets, ", ")}, {"labels", pairs(f.Labels)}, {"annotations", pairs(f.Annotations)},
+		{"network", s.Network}, {"env", pairs(s.Env)}, {"secrets", strings.Join(s.Secrets, ", ")}, {"labels", pairs(f.Labels)}, {"annotations", pairs(notes(f.Annotations))},
 		{"created", c.ago(f.Created) + " ago"}, {"updated", c.ago(f.Updated) + " ago"},
 	}
 	var b strings.Builder
@@ -99,6 +100,14 @@ func goals(s api.Scale) string {
 	if s.Window != "" {
 		out += ", down within " + s.Window
 	}
+	return out
+}
+
+// notes are the annotations that somebody gave: not what the platform keeps
+// there for the clients of OpenFaaS.
+func notes(annotations map[string]string) map[string]string {
+	out := maps.Clone(annotations)
+	maps.DeleteFunc(out, func(name, _ string) bool { return strings.HasPrefix(name, deployment.Kept) })
 	return out
 }
 

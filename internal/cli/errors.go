@@ -24,6 +24,25 @@ type usageError struct{ error }
 
 func (u usageError) Unwrap() []error { return []error{fn.Invalid, u.error} }
 
+// sayUse has a command and those below it answer a wrong number of arguments
+// with what they take, in place of cobra's "accepts 1 arg(s), received 0".
+func sayUse(cmd *cobra.Command) {
+	for _, below := range cmd.Commands() {
+		sayUse(below)
+	}
+	check := cmd.Args
+	if check == nil {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		err := check(cmd, args)
+		if err != nil && (strings.HasPrefix(err.Error(), "accepts ") || strings.HasPrefix(err.Error(), "requires ")) {
+			return usage(fmt.Errorf("got %s, want: %s", count(len(args), "argument"), cmd.UseLine()))
+		}
+		return err
+	}
+}
+
 // fileError says what is wrong with a path the user named.
 func fileError(name string, err error) error {
 	switch {

@@ -40,16 +40,18 @@ NAMESPACE/NAME, with :REVISION for another than the one that serves.`,
 		RunE:              c.onServer(c.aliasImage),
 	}
 	remove := &cobra.Command{
-		Use:               "remove REF",
+		Use:               "remove REF...",
 		Aliases:           []string{"rm", "delete"},
-		Short:             "Forget what a reference stands for",
-		Args:              cobra.ExactArgs(1),
+		Short:             "Forget what references stand for",
+		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: c.completeImages,
 		RunE: c.onServer(func(cmd *cobra.Command, cl *client.Client, args []string) error {
-			if err := cl.RemoveImage(cmd.Context(), args[0]); err != nil {
-				return err
+			for _, reference := range args {
+				if err := cl.RemoveImage(cmd.Context(), reference); err != nil {
+					return err
+				}
+				c.note("%s stands for nothing any more; functions deployed by it stay", reference)
 			}
-			c.note("%s stands for nothing any more; functions deployed by it stay", args[0])
 			return nil
 		}),
 	}
@@ -166,10 +168,7 @@ func (c *cli) sendBundle(ctx context.Context, cl *client.Client, dir string, req
 }
 
 // completeImages offers the references the server was told of.
-func (c *cli) completeImages(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
+func (c *cli) completeImages(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	return c.complete(cmd, prefix, func(ctx context.Context, cl *client.Client) ([]string, error) {
 		list, err := cl.Images(ctx)
 		var out []string
@@ -178,6 +177,21 @@ func (c *cli) completeImages(cmd *cobra.Command, args []string, prefix string) (
 		}
 		return out, err
 	})
+}
+
+// completeReferences offers what can be deployed by reference: what the server
+// was told of, and its store.
+func (c *cli) completeReferences(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	told, directive := c.completeImages(cmd, args, prefix)
+	brought, _ := c.complete(cmd, prefix, func(ctx context.Context, cl *client.Client) ([]string, error) {
+		list, err := cl.Store(ctx)
+		var out []string
+		for _, f := range list {
+			out = append(out, reference(f)+"\t"+f.Title)
+		}
+		return out, err
+	})
+	return append(told, brought...), directive
 }
 
 // completeAlias offers references, then functions beside the shell's folders.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,7 +108,8 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 	if in.async {
 		return c.queued(ref, resp)
 	}
-	n, err := io.Copy(c.Out, resp.Body)
+	out := &lastByte{w: c.Out}
+	n, err := io.Copy(out, resp.Body)
 	if in.timing {
 		c.timing(resp, n, first, time.Since(began))
 	}
@@ -115,10 +117,27 @@ func (c *cli) invoke(cmd *cobra.Command, cl *client.Client, ref client.Ref, in c
 		return fmt.Errorf("receiving the answer of %s: %w", full(ref), err)
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
+		if c.OutTerminal && n > 0 && out.b != '\n' {
+			c.note("") // what is said next begins a line
+		}
 		return fn.WithHint(fn.Errorf(fn.Failed, "%s answered %s", full(ref), resp.Status),
 			"this is the function's own answer; rouse logs %s --call %s shows what it printed", full(ref), resp.Header.Get("X-Call-Id"))
 	}
 	return nil
+}
+
+// lastByte passes bytes on and remembers the last.
+type lastByte struct {
+	w io.Writer
+	b byte
+}
+
+func (l *lastByte) Write(p []byte) (int, error) {
+	n, err := l.w.Write(p)
+	if n > 0 {
+		l.b = p[n-1]
+	}
+	return n, err
 }
 
 // withQuery adds parts to a path's query.
@@ -221,8 +240,8 @@ func head(resp *http.Response) string {
 // timing says how long a call took, and what the platform tells of it.
 func (c *cli) timing(resp *http.Response, n int64, first, total time.Duration) {
 	c.note("\n%s · first byte after %s · %s in %s · call %s", resp.Status, precise(first), roughly(n), precise(total), orDash(resp.Header.Get("X-Call-Id")))
-	if phases := resp.Header.Get("X-Rouse-Timing"); phases != "" {
-		c.note("cold start: %s", printable(phases))
+	if phases := cmp.Or(resp.Header.Get("X-Rouse-Start"), resp.Header.Get("X-Rouse-Timing")); phases != "" {
+		c.note("start: %s", printable(phases))
 	}
 }
 

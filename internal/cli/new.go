@@ -16,6 +16,15 @@ import (
 // languages reads the runtimes that this program brings.
 func languages() (*runtimes.Set, error) { return runtimes.Load(templates.FS, "", nil) }
 
+// languageNames lists those runtimes, for people; none if they cannot be read.
+func languageNames() []string {
+	set, err := languages()
+	if err != nil {
+		return nil
+	}
+	return set.Names()
+}
+
 func (c *cli) newCommand() *cobra.Command {
 	var lang string
 	var from newStack
@@ -52,7 +61,7 @@ made from a language template of OpenFaaS, and added to the stack file here.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&lang, "lang", "", "language or kind: see rouse new --help")
+	f.StringVar(&lang, "lang", "", "what it is written in: "+strings.Join(languageNames(), ", "))
 	f.StringVar(&from.template, "template", "", "language template of OpenFaaS")
 	f.StringVar(&from.url, "template-url", "", "where to get the template if it is not here: URL[#REF] or a folder ("+envTemplates+")")
 	f.StringVar(&from.handler, "handler", "", "with --template: folder of the function, instead of its name")
@@ -62,11 +71,7 @@ made from a language template of OpenFaaS, and added to the stack file here.`,
 	cmd.MarkFlagsMutuallyExclusive("lang", "template")
 	_ = cmd.RegisterFlagCompletionFunc("template", c.completeTemplates)
 	_ = cmd.RegisterFlagCompletionFunc("lang", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		set, err := languages()
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return set.Names(), cobra.ShellCompDirectiveNoFileComp
+		return languageNames(), cobra.ShellCompDirectiveNoFileComp
 	}) // fails only for a flag that is not there
 	return cmd
 }

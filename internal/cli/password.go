@@ -20,7 +20,7 @@ func (c *cli) passwordCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			for _, dir := range c.dataDirs() {
 				path := passwordPath(dir, user)
-				password, err := readPassword(path)
+				password, err := readLine(path)
 				switch {
 				case errors.Is(err, fs.ErrNotExist):
 					continue

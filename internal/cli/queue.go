@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,24 +15,36 @@ import (
 )
 
 func (c *cli) queueCommand() *cobra.Command {
+	var namespace string
+	list := func(cmd *cobra.Command, cl *client.Client, _ []string) error {
+		return c.listQueue(cmd.Context(), cl, namespace)
+	}
 	cmd := &cobra.Command{
 		Use:   "queue",
 		Short: "See what waits of asynchronous calls, and bring back what failed",
 		Args:  cobra.NoArgs,
-		RunE:  c.onServer(c.listQueue),
+		RunE:  c.onServer(list),
 	}
-	list := &cobra.Command{
+	listing := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "Count what waits, runs and was put aside, by function",
-		Args: cobra.NoArgs, RunE: c.onServer(c.listQueue),
+		Args: cobra.NoArgs, RunE: c.onServer(list),
 	}
-	cmd.AddCommand(list, c.queueDeadCommand(), c.queueRedriveCommand(), c.queuePurgeCommand())
+	for _, lists := range []*cobra.Command{cmd, listing} {
+		lists.Flags().StringVarP(&namespace, "namespace", "n", "", "only functions of this namespace")
+		_ = lists.RegisterFlagCompletionFunc("namespace", c.completeNamespaces) // fails only for a flag that is not there
+	}
+	cmd.AddCommand(listing, c.queueDeadCommand(), c.queueRedriveCommand(), c.queuePurgeCommand())
 	return cmd
 }
 
-func (c *cli) listQueue(cmd *cobra.Command, cl *client.Client, _ []string) error {
-	streams, err := cl.Queue(cmd.Context())
+// listQueue counts the calls of all namespaces, or of one.
+func (c *cli) listQueue(ctx context.Context, cl *client.Client, namespace string) error {
+	streams, err := cl.Queue(ctx)
 	if err != nil {
 		return err
+	}
+	if namespace != "" {
+		streams = slices.DeleteFunc(streams, func(s api.QueueStream) bool { return s.Namespace != namespace })
 	}
 	if len(streams) == 0 && c.output == "table" {
 		c.note("nothing waits; call a function without waiting at /async-function/NAME")
@@ -64,7 +78,7 @@ func (c *cli) queueDeadCommand() *cobra.Command {
 		Use:               "dead NAME [ID]",
 		Short:             "List the calls of a function that were given up, or show one",
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: c.completeFunctions,
+		ValidArgsFunction: c.completeDead,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.onFunction(&namespace, func(cmd *cobra.Command, cl *client.Client, ref client.Ref) error {
@@ -133,7 +147,7 @@ func (c *cli) queueRedriveCommand() *cobra.Command {
 		Use:               "redrive NAME --all | NAME ID…",
 		Short:             "Send dead letters of a function on their way once more",
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: c.completeFunctions,
+		ValidArgsFunction: c.completeDead,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if all == (len(args) > 1) {
@@ -160,7 +174,7 @@ func (c *cli) queuePurgeCommand() *cobra.Command {
 		Short:             "Remove dead letters of a function, or all that waits",
 		Example:           "  rouse queue purge resize\n  rouse queue purge resize --waiting\n  rouse queue purge resize --all",
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: c.completeFunctions,
+		ValidArgsFunction: c.completeDead,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.onFunction(&namespace, func(cmd *cobra.Command, cl *client.Client, ref client.Ref) error {

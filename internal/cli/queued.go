@@ -16,7 +16,8 @@ const maxRefusal = 4 << 10
 // why it was not. The answer is the platform's: the function has not run.
 func (c *cli) queued(ref client.Ref, resp *http.Response) error {
 	if resp.StatusCode == http.StatusAccepted {
-		return c.say(resp.Header.Get("X-Call-Id") + "\n")
+		id := resp.Header.Get("X-Call-Id")
+		return c.print(map[string]string{"callId": id}, func() string { return id + "\n" })
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	why := printable(strings.TrimSpace(string(text)))

@@ -83,6 +83,7 @@ func (c *cli) addCommands(root *cobra.Command) {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
 		for _, cmd := range g.commands {
 			cmd.GroupID = g.title
+			sayUse(cmd)
 			root.AddCommand(cmd)
 		}
 	}

@@ -40,7 +40,7 @@ func environmentTopic() *cobra.Command {
 	return &cobra.Command{Use: "environment", Short: "Variables that are read", Long: `Variables that commands read:
 
   ROUSE_URL       server to talk to, such as http://127.0.0.1:8080
-  ROUSE_DATA      data folder of the server on this machine; its password is found there
+  ROUSE_DATA      data folder of the server on this machine; address and password are found there
   ROUSE_USER      account, admin if not set
   ROUSE_PASSWORD  its password; needed for a server on another machine
   ROUSE_CONFIG    configuration file

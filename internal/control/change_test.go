@@ -169,7 +169,7 @@ func TestNamespaces(t *testing.T) {
 	if v := r.deploy(ours, "one", nil); v.URL != "http://127.0.0.1:8080/function/alpha.team" {
 		t.Errorf("URL %s", v.URL)
 	}
-	mentions(t, r.DeleteNamespace(t.Context(), "team"), fn.Conflict, "has 1 functions")
+	mentions(t, r.DeleteNamespace(t.Context(), "team"), fn.Conflict, "has 1 function")
 	mentions(t, r.DeleteNamespace(t.Context(), "default"), fn.Conflict, "default")
 	mentions(t, r.DeleteNamespace(t.Context(), "nowhere"), fn.NotFound, "nowhere")
 	_, err = r.Functions(t.Context(), "nowhere", nil)

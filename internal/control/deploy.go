@@ -91,7 +91,7 @@ func (c *Controller) checkDeploy(ctx context.Context, d Deploy) (fn.Spec, error)
 	err := errors.Join(
 		fn.ValidateRef(d.Ref), fn.ValidateSpec(spec),
 		fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations),
-		validateTriggers(d.Annotations),
+		ValidateTriggers(d.Annotations),
 	)
 	if d.Source+d.Image != "" && fn.ValidName(spec.Runtime) {
 		_, unknown := c.cfg.Runtimes.Get(spec.Runtime)

@@ -99,7 +99,7 @@ func TestUnknownReferenceSaysHowToMakeItKnown(t *testing.T) {
 	r := newRig(t)
 	_, err := r.tryImage(fn.Ref{Namespace: "default", Name: "UP"}, "ghcr.io/a/b:1", fn.Spec{})
 	mentions(t, err, fn.Invalid, "image: nothing on this server stands for ghcr.io/a/b:1", "name:")
-	if h := fn.Hint(err); h != "rouse image alias ghcr.io/a/b:1 BUNDLE says what does: a folder, or a function that is deployed" {
+	if h := fn.Hint(err); h != "make it stand for a folder or a function: rouse image alias ghcr.io/a/b:1 BUNDLE" {
 		t.Errorf("hint %q", h)
 	}
 	_, err = r.tryImage(alpha, "a b", fn.Spec{})

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"rouse.dev/rouse/internal/fn"
@@ -94,14 +95,14 @@ func (c *Controller) DeleteNamespace(ctx context.Context, name string) error {
 		return err
 	}
 	if len(functions) > 0 {
-		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s has %d functions", name, len(functions)), "remove them first")
+		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s has %s", name, plural(len(functions), "function")), "remove them first: rouse list -n %s", name)
 	}
 	secrets, err := c.sealedSecrets(ctx, name)
 	if err != nil {
 		return err
 	}
 	if len(secrets) > 0 {
-		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s has %d secrets", name, len(secrets)), "remove them first: rouse secret list -n %s", name)
+		return fn.WithHint(fn.Errorf(fn.Conflict, "namespace %s has %s", name, plural(len(secrets), "secret")), "remove them first: rouse secret list -n %s", name)
 	}
 	_, err = c.cfg.Store.Apply(ctx, store.Change{Key: o.Key, IfVersion: o.Version})
 	if fn.KindOf(err) == fn.Conflict {
@@ -114,6 +115,14 @@ func (c *Controller) DeleteNamespace(ctx context.Context, name string) error {
 		err = c.cfg.Builds.ForgetNamespace(name) // the next one of that name may be somebody else's
 	}
 	return err
+}
+
+// plural writes "1 function" or "2 functions".
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
 }
 
 func (c *Controller) namespaceExists(ctx context.Context, name string) error {

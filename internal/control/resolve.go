@@ -51,7 +51,7 @@ func (c *Controller) resolve(ctx context.Context, reference string) (Bundle, err
 		return Bundle{}, err
 	}
 	return Bundle{}, fn.WithHint(fn.Mistake{Field: "image", Reason: fmt.Sprintf("nothing on this server stands for %.200s", reference)},
-		"rouse image alias %.200s BUNDLE says what does: a folder, or a function that is deployed", reference)
+		"make it stand for a folder or a function: rouse image alias %.200s BUNDLE", reference)
 }
 
 // expand makes a deploy by reference one of a bundle: what the bundle says
@@ -59,7 +59,7 @@ func (c *Controller) resolve(ctx context.Context, reference string) (Bundle, err
 func (c *Controller) expand(ctx context.Context, d Deploy) (Deploy, error) {
 	b, err := c.resolve(ctx, d.Image)
 	if err != nil {
-		return d, errors.Join(err, fn.ValidateRef(d.Ref), fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations))
+		return d, errors.Join(err, fn.ValidateRef(d.Ref), fn.ValidateLabels("labels", d.Labels), fn.ValidateLabels("annotations", d.Annotations), ValidateTriggers(d.Annotations))
 	}
 	d.bundle = b
 	d.Spec = over(b.Spec, d.Spec)

@@ -93,16 +93,21 @@ func (c *Controller) RemoveSecret(ctx context.Context, namespace, name string) e
 // secretsExist is part of a deploy's validation.
 func (c *Controller) secretsExist(ctx context.Context, namespace string, names []string) error {
 	var ms fn.Mistakes
+	missing := ""
 	for i, name := range names {
 		_, err := c.cfg.Store.Get(ctx, secretKey(namespace, name))
 		switch {
 		case fn.KindOf(err) == fn.NotFound && err != nil:
+			missing = name
 			ms.Add("secrets["+strconv.Itoa(i)+"]", "there is no secret %s in namespace %s", name, namespace)
 		case err != nil:
 			return err
 		}
 	}
-	return fn.WithHint(ms.Err(), "make it first: rouse secret create NAME -n %s", namespace)
+	if len(ms) > 1 {
+		missing = "NAME"
+	}
+	return fn.WithHint(ms.Err(), "make it first: rouse secret create %s -n %s", missing, namespace)
 }
 
 // renew replaces the running instances that use a secret.

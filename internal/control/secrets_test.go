@@ -132,7 +132,7 @@ func TestANamespaceWithSecretsIsNotDeleted(t *testing.T) {
 	if err := r.CreateSecret(ctx, "team", "a", nil); err != nil {
 		t.Fatal(err)
 	}
-	mentions(t, r.DeleteNamespace(ctx, "team"), fn.Conflict, "1 secrets")
+	mentions(t, r.DeleteNamespace(ctx, "team"), fn.Conflict, "1 secret")
 	if err := errors.Join(r.RemoveSecret(ctx, "team", "a"), r.DeleteNamespace(ctx, "team")); err != nil {
 		t.Fatal(err)
 	}
@@ -457,4 +457,21 @@ func unpacked(t *testing.T, backup []byte) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func TestAMissingSecretIsNamedInTheCommandThatMakesIt(t *testing.T) {
+	r := newRig(t)
+	r.put("there", "x")
+	for _, row := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"there", "db"}, "make it first: rouse secret create db -n default"},
+		{[]string{"a", "there", "b"}, "make it first: rouse secret create NAME -n default"},
+	} {
+		_, err := r.try(t.Context(), fn.Ref{Namespace: "default", Name: "f"}, "1", uses(row.names...))
+		if got := fn.Hint(err); got != row.want {
+			t.Errorf("%q: %v, hint %q", row.names, err, got)
+		}
+	}
 }

@@ -16,7 +16,7 @@ func ValidateFunction(f fn.Function) error {
 		fn.ValidateRef(f.Ref),
 		fn.ValidateLabels("labels", f.Labels),
 		fn.ValidateLabels("annotations", f.Annotations),
-		validateTriggers(f.Annotations),
+		ValidateTriggers(f.Annotations),
 		fn.ValidateSpec(f.Spec),
 		fn.ValidateTraffic(f.Traffic, f.Latest),
 	}
@@ -26,9 +26,9 @@ func ValidateFunction(f fn.Function) error {
 	return errors.Join(errs...)
 }
 
-// validateTriggers checks the annotations that say when and how a function is
+// ValidateTriggers checks the annotations that say when and how a function is
 // called without a caller who waits.
-func validateTriggers(annotations map[string]string) error {
+func ValidateTriggers(annotations map[string]string) error {
 	return errors.Join(async.Validate(annotations), timer.Validate(annotations))
 }
 

@@ -12,8 +12,9 @@ import (
 
 // Names in a data folder.
 const (
-	formatFile = "format"
-	lockFile   = "lock"
+	formatFile  = "format"
+	lockFile    = "lock"
+	addressFile = "address"
 
 	storeDir     = "store"
 	queueDir     = "queue"
@@ -228,9 +229,23 @@ func (d *Dir) CollectArtifacts(remove func() error) error {
 	return remove()
 }
 
+// Announce writes host and port of the server into the folder's file "address",
+// where the command line of this machine looks for it. Close removes the file;
+// that of a server that was killed stays until the next one starts.
+func (d *Dir) Announce(address string) error {
+	if err := os.WriteFile(filepath.Join(d.path, addressFile), []byte(address+"\n"), 0o600); err != nil {
+		return fn.Errorf(fn.Internal, "writing where the server is: %w", err)
+	}
+	return nil
+}
+
 // Close gives the folder up to other servers.
 func (d *Dir) Close() error {
-	if err := d.lock.Close(); err != nil {
+	err := os.Remove(filepath.Join(d.path, addressFile)) // before the next one can write its own
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err := errors.Join(err, d.lock.Close()); err != nil {
 		return fn.Errorf(fn.Internal, "closing the data folder: %w", err)
 	}
 	return nil

@@ -152,6 +152,24 @@ func TestOpenEmptiesTmpOnly(t *testing.T) {
 	}
 }
 
+func TestTheAddressIsThereWhileTheServerIs(t *testing.T) {
+	path := t.TempDir()
+	d := mustOpen(t, path)
+	if err := d.Announce("127.0.0.1:18080"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(path, addressFile))
+	if err != nil || string(text) != "127.0.0.1:18080\n" {
+		t.Errorf("the file says %q, %v", text, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(path, addressFile)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the server has ended: %v", err)
+	}
+}
+
 func TestOpenDoesNotReachThroughAMount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("mounting a file system needs root")

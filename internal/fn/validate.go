@@ -313,6 +313,9 @@ func validateScale(ms *Mistakes, s Scale) {
 	default:
 		ms.Add("scale.metric", "%s is not one of concurrency, rps, cpu, queue", quote(string(s.Metric)))
 	}
+	if s.Metric == "" && s.Goal > 0 {
+		ms.Add("scale.metric", "is missing: say what scale.goal counts: concurrency, rps, cpu or queue")
+	}
 	if !(s.Goal >= 0 && s.Goal <= MaxGoal) || s.Metric != "" && s.Goal == 0 {
 		ms.Add("scale.goal", "must be more than 0 and at most %g, got %g", MaxGoal, s.Goal)
 	}

@@ -261,6 +261,11 @@ func TestStore(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	if _, err := Store(t.Context(), gone.URL, "test"); fn.KindOf(err) != fn.Unavailable || strings.Count(err.Error(), gone.URL) != 1 || !strings.Contains(fn.Hint(err), "--from") {
+		t.Errorf("nobody answers: %v, hint %q", err, fn.Hint(err))
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Text(ctx, web.URL+"/store.json", "test"); err == nil {

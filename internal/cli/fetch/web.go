@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -35,6 +36,9 @@ func Text(ctx context.Context, address, agent string) ([]byte, error) {
 	req.Header.Set("User-Agent", agent)
 	web := http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
 	resp, err := web.Do(req)
+	if said, ok := errors.AsType[*url.Error](err); ok {
+		err = said.Err // the address is said once
+	}
 	if err != nil {
 		return nil, fn.Errorf(fn.Unavailable, "getting %s: %w", u.Redacted(), err)
 	}
@@ -56,7 +60,7 @@ func Text(ctx context.Context, address, agent string) ([]byte, error) {
 func Store(ctx context.Context, address, agent string) ([]stack.StoreEntry, error) {
 	text, err := Text(ctx, address, agent)
 	if err != nil {
-		return nil, err
+		return nil, fn.WithHint(err, "name the list of another template store with --from: an http or https address")
 	}
 	return stack.ParseStore(text)
 }

@@ -145,7 +145,7 @@ func callbackOf(r *http.Request) (string, error) {
 
 // body reads the whole body.
 func (a *Async) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	large := fn.Errorf(fn.TooLarge, "the body is larger than %s", fn.FormatBytes(a.cfg.MaxBody))
+	large := async.TooLarge(a.cfg.MaxBody)
 	if r.ContentLength > a.cfg.MaxBody {
 		return nil, large
 	}

@@ -172,8 +172,8 @@ func TestAsyncBodiesOfUnknownLengthAreCutOffAtTheLimit(t *testing.T) {
 	r.ContentLength = -1
 	w := httptest.NewRecorder()
 	asyncDoor(calls).ServeHTTP(w, r)
-	if w.Code != 413 || len(calls.calls) != 0 {
-		t.Errorf("%d, %d accepted", w.Code, len(calls.calls))
+	if w.Code != 413 || len(calls.calls) != 0 || !strings.Contains(w.Body.String(), "raise async.maxBody") {
+		t.Errorf("%d, %d accepted, %s", w.Code, len(calls.calls), w.Body)
 	}
 }
 

@@ -79,7 +79,10 @@ func (c *call) translate(ref fn.Ref, req *deployment.Request) (control.Deploy, [
 	} else {
 		d.Revision = base.Number
 	}
-	return d, m.Remarks, errors.Join(ms.Err(), err)
+	if err = errors.Join(ms.Err(), err); err != nil {
+		err = errors.Join(err, control.ValidateTriggers(req.Annotations)) // if nothing else is wrong, Control says it
+	}
+	return d, m.Remarks, err
 }
 
 // base is the revision an image names, if it is one of the function itself;

@@ -86,7 +86,7 @@ func (c *call) enter(name string) (string, error) {
 	}
 	_, err := c.Control.Namespace(c.r.Context(), namespace)
 	if fn.KindOfCall(err) == fn.NotFound { // to these clients 404 means that the function is not there
-		err = fn.Mistake{Field: "namespace", Reason: "there is no namespace " + name}
+		err = fn.Mistake{Field: "namespace", Reason: "there is no namespace " + name + "; faas-cli namespace list shows what there is"}
 	}
 	return namespace, err
 }

@@ -17,7 +17,8 @@ func Inherited() (net.Listener, error) {
 	defer f.Close() // the listener has its own copy
 	l, err := net.FileListener(f)
 	if err != nil {
-		return nil, fn.Errorf(fn.Invalid, "watchdog: descriptor 3 is not a listening socket: %w", err)
+		return nil, fn.WithHint(fn.Errorf(fn.Invalid, "watchdog: descriptor 3 is not a listening socket: %w", err),
+			"it is the platform that passes one; alone, use rouse watchdog --of or --classic")
 	}
 	return l, nil
 }

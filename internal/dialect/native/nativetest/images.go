@@ -80,7 +80,7 @@ func (f *Fake) expand(d control.Deploy) (control.Deploy, error) {
 	}
 	if !ok {
 		return d, fn.WithHint(fn.Mistake{Field: "image", Reason: "nothing on this server stands for " + d.Image},
-			"rouse image alias %s BUNDLE says what does: a folder, or a function that is deployed", d.Image)
+			"make it stand for a folder or a function: rouse image alias %s BUNDLE", d.Image)
 	}
 	env := d.Spec.Env
 	d.Spec, d.Source = img.Spec, img.Tree

@@ -103,6 +103,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 	}
 	s.Print(ref, CallID, r.Method+" /"+rest)
 	w.Header().Set("X-Revision", fmt.Sprint(f.Traffic[0].Revision))
+	w.Header().Set("X-Rouse-Start", "cold;queue=0.1;start=2.3;init=4.5")
 	w.Header().Set("X-Echo", r.Header.Get("X-Echo"))
 	w.Header().Set("X-Signature", r.Header.Get("X-Signature"))
 	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
