@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -56,6 +57,10 @@ func (w *parts) run(ctx context.Context, ln net.Listener, ready func()) error {
 }
 
 var errNotServing = errors.New("the listener does not accept connections any more")
+
+// settle gives back to the host what starting has used and running does not
+// need.
+func settle() { debug.FreeOSMemory() }
 
 // drain lets the calls in hand finish, for as long as the configuration says.
 func (w *parts) drain(ctx context.Context) error {

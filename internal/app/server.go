@@ -8,18 +8,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"time"
 
-	"rouse.dev/rouse/api"
 	"rouse.dev/rouse/internal/async"
 	"rouse.dev/rouse/internal/auth"
 	"rouse.dev/rouse/internal/build"
 	"rouse.dev/rouse/internal/build/runtimes"
 	"rouse.dev/rouse/internal/build/source"
-	"rouse.dev/rouse/internal/build/steps"
 	"rouse.dev/rouse/internal/bundles"
 	"rouse.dev/rouse/internal/cli"
 	"rouse.dev/rouse/internal/conf"
@@ -169,8 +165,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 		return err
 	}
 	w.openMetrics(s.p.Version)
-	routes := route.New()
-	w.routes = routes
+	w.routes = route.New()
 	launcher := &control.Launcher{}
 	w.pool = pool.New(pool.Config{
 		Engine: w.engine, Source: launcher, Logs: w.logs, Observer: w.observe, Log: w.part("pool"),
@@ -181,6 +176,15 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.wireControl(w, set, builds, url); err != nil {
+		return err
+	}
+	launcher.Bind(w.control)
+	return s.wireAPI(w)
+}
+
+// wireControl makes what turns intent into what runs.
+func (s server) wireControl(w *parts, set *runtimes.Set, builds *build.Recorder, url string) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
@@ -189,7 +193,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 		return err
 	}
 	w.control = control.New(control.Config{
-		Store: w.store, Routes: routes, Pool: w.pool, Builder: builds, Builds: builds, Runtimes: set,
+		Store: w.store, Routes: w.routes, Pool: w.pool, Builder: builds, Builds: builds, Runtimes: set,
 		Sources: control.Sources{Dir: w.dir.Sources(), Tmp: w.dir.Tmp(), Limits: source.Limits{
 			Packed: int64(w.cfg.Limits.Upload), Bytes: int64(w.cfg.Limits.Unpacked), Entries: w.cfg.Limits.Files,
 		}},
@@ -200,8 +204,7 @@ func (s server) wire(ctx context.Context, w *parts, url string) error {
 		Defaults: w.cfg.Defaults.Policy(), Keep: w.cfg.Limits.Revisions,
 		Version: s.p.Version, URL: url, Domain: w.cfg.Domain,
 	})
-	launcher.Bind(w.control)
-	return s.wireAPI(w, routes)
+	return nil
 }
 
 // forget makes what drops all that is kept about a removed function.
@@ -221,7 +224,7 @@ func (w *parts) forgetNamespace(ctx context.Context, name string) error {
 }
 
 // wireAPI makes what answers requests.
-func (s server) wireAPI(w *parts, routes *route.Table) error {
+func (s server) wireAPI(w *parts) error {
 	accounts, err := auth.Load(w.dir.Path(), w.cfg.Auth.Users)
 	if err != nil {
 		return err
@@ -253,7 +256,7 @@ func (s server) wireAPI(w *parts, routes *route.Table) error {
 		Calls: w.async, Identify: who.Identify, Log: w.part("async"), MaxBody: int64(w.cfg.Async.MaxBody), Trusted: trusted, Product: product,
 	})
 	w.gateway = gateway.New(gateway.Config{
-		Routes: routes, Pool: w.pool, Recorder: w.observe, API: calls.Route(front), Log: w.part("gateway"),
+		Routes: w.routes, Pool: w.pool, Recorder: w.observe, API: calls.Route(front), Log: w.part("gateway"),
 		Aliases: map[string]string{deployment.DefaultNamespace: fn.DefaultNamespace}, Product: product,
 		Domain: w.cfg.Domain, Trusted: trusted, MaxHead: int(w.cfg.Gateway.MaxHead),
 		MaxConnections: w.cfg.Gateway.MaxConnections, HeadTimeout: w.cfg.Gateway.HeadTimeout, IdleTimeout: w.cfg.Gateway.IdleTimeout,
@@ -273,27 +276,6 @@ func (w *parts) close() error {
 	return errors.Join(errs...)
 }
 
-// Doctor looks at this host when no server answers: it makes an engine on a
-// folder of its own and asks it.
-func (s server) Doctor(ctx context.Context, cfg conf.Config) (_ api.DoctorReport, err error) {
-	dir, err := os.MkdirTemp("", "rouse-doctor")
-	if err != nil {
-		return api.DoctorReport{}, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	e, err := newEngine(cfg, dir, filepath.Join(dir, "run"), slog.New(slog.DiscardHandler))
-	if err != nil {
-		return api.DoctorReport{}, err
-	}
-	defer func() { err = errors.Join(err, e.Close()) }()
-	report := e.Report(ctx)
-	out := api.DoctorReport{Level: report.Level}
-	for _, check := range report.Checks {
-		out.Checks = append(out.Checks, api.Check(check))
-	}
-	return out, nil
-}
-
 // newLog makes the server's own log.
 func newLog(to *os.File, c conf.Log) (*slog.Logger, error) {
 	var level slog.Level
@@ -305,36 +287,4 @@ func newLog(to *os.File, c conf.Log) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(to, o)), nil
 	}
 	return slog.New(slog.NewTextHandler(to, o)), nil
-}
-
-// settle gives back to the host what starting has used and running does not
-// need.
-func settle() { debug.FreeOSMemory() }
-
-// newBuilder makes the builder of artifacts: what was built before is found
-// without waiting, a few builds run at a time, their output is kept.
-func newBuilder(w *parts, set *runtimes.Set, lookup func(string) (string, bool)) (*build.Recorder, error) {
-	env := map[string]string{}
-	for _, name := range w.cfg.Build.Env {
-		if v, ok := lookup(name); ok {
-			env[name] = v
-		}
-	}
-	caches := w.cfg.Build.Cache
-	if caches == "" {
-		caches = filepath.Join(w.dir.Path(), "caches")
-	}
-	in := func(name string) string { return filepath.Join(w.dir.Path(), name) }
-	b, err := steps.New(steps.Config{
-		Runtimes: set, Runner: w.engine, Work: filepath.Join(w.dir.Tmp(), "builds"), Caches: caches, Artifacts: w.dir.Artifacts(),
-		Env: env, Limits: fn.Limits{Memory: int64(w.cfg.Build.Memory), Timeout: w.cfg.Limits.BuildTimeout}, Log: w.part("build"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	parallel := w.cfg.Build.Parallel
-	if parallel == 0 {
-		parallel = max(1, runtime.GOMAXPROCS(0)/2)
-	}
-	return build.Record(build.Cache(build.Limit(b, parallel), in("builds"), w.dir.Artifacts()), in("builds")), nil
 }

@@ -63,7 +63,7 @@ func load(t *testing.T) []pkg {
 // its own layer or below, never above. A folder not named here takes the layer
 // of the longest prefix that is.
 var layers = [][]string{
-	{"api", "internal/fn", "internal/wire", "internal/memnet", "internal/archtest", "internal/contract"},
+	{"api", "internal/fn", "internal/wire", "internal/memnet", "internal/archtest", "internal/contract", "internal/pebbledb"},
 	{"client", "internal/route", "internal/scale", "internal/conf", "internal/auth", "internal/secret", "internal/manifest", "internal/watchdog", "internal/bundles", "internal/dialect/openfaas/deployment", "templates"},
 	{"internal/engine", "internal/store", "internal/queue", "internal/logs", "internal/observe", "internal/datadir"},
 	{"internal/build", "internal/pool", "internal/async", "internal/timer"},

@@ -18,9 +18,6 @@ const Off = "off"
 // validate notes everything wrong with c.
 func (c *Config) validate(ms *fn.Mistakes) {
 	validateListen(ms, "listen", c.Listen)
-	if c.OpenFaaS.MetricsListen != Off && c.OpenFaaS.MetricsListen != "" {
-		validateListen(ms, "openfaas.metricsListen", c.OpenFaaS.MetricsListen)
-	}
 	if !filepath.IsAbs(c.Data) {
 		ms.Add("data", "%q is not a folder's absolute path", c.Data)
 	}
@@ -35,16 +32,11 @@ func (c *Config) validate(ms *fn.Mistakes) {
 	c.validateDefaults(ms)
 	c.validatePool(ms)
 	c.validateEngine(ms)
-	for _, name := range c.Build.Env {
-		if name == "" || strings.ContainsAny(name, "=\x00 ") || strings.HasPrefix(name, "ROUSE_") {
-			ms.Add("build.env", "%q is not the name of a variable builds may see", name)
-		}
-	}
-	within(ms, "build.parallel", c.Build.Parallel, 0, 1024)
-	sizeWithin(ms, "build.memory", c.Build.Memory, 64<<20, 1<<40)
+	c.validateBuild(ms)
 	sizeWithin(ms, "logs.bytes", c.Logs.Bytes, 64<<10, 1<<40)
 	within(ms, "calls.records", c.Calls.Records, 0, 10_000_000)
 	c.validateAsync(ms)
+	c.validateOpenFaaS(ms)
 }
 
 func (c *Config) validateGateway(ms *fn.Mistakes) {
@@ -90,18 +82,34 @@ func (c *Config) validateEngine(ms *fn.Mistakes) {
 	for _, dir := range c.Engine.RuntimeDirs {
 		absolute(ms, "engine.runtimeDirs", dir)
 	}
-	within(ms, "openfaas.builderInFlight", c.OpenFaaS.BuilderInFlight, 1, 1024)
-	if c.OpenFaaS.BuilderSecret != "" {
-		absolute(ms, "openfaas.builderSecret", c.OpenFaaS.BuilderSecret)
-	}
-	if c.Build.Cache != "" {
-		absolute(ms, "build.cache", c.Build.Cache)
-	}
 	if p, err := netip.ParsePrefix(c.Engine.Subnet); err != nil || !p.Addr().Is4() || p.Bits() > 24 {
 		ms.Add("engine.subnet", "%q is not an IPv4 network of at least 256 addresses, such as 10.231.0.0/16", c.Engine.Subnet)
 	}
 	within(ms, "engine.spares", c.Engine.Spares, 0, 1024)
 	networks(ms, "engine.denied", c.Engine.Denied)
+}
+
+func (c *Config) validateBuild(ms *fn.Mistakes) {
+	for _, name := range c.Build.Env {
+		if name == "" || strings.ContainsAny(name, "=\x00 ") || strings.HasPrefix(name, "ROUSE_") {
+			ms.Add("build.env", "%q is not the name of a variable builds may see", name)
+		}
+	}
+	within(ms, "build.parallel", c.Build.Parallel, 0, 1024)
+	sizeWithin(ms, "build.memory", c.Build.Memory, 64<<20, 1<<40)
+	if c.Build.Cache != "" {
+		absolute(ms, "build.cache", c.Build.Cache)
+	}
+}
+
+func (c *Config) validateOpenFaaS(ms *fn.Mistakes) {
+	if c.OpenFaaS.MetricsListen != Off && c.OpenFaaS.MetricsListen != "" {
+		validateListen(ms, "openfaas.metricsListen", c.OpenFaaS.MetricsListen)
+	}
+	within(ms, "openfaas.builderInFlight", c.OpenFaaS.BuilderInFlight, 1, 1024)
+	if c.OpenFaaS.BuilderSecret != "" {
+		absolute(ms, "openfaas.builderSecret", c.OpenFaaS.BuilderSecret)
+	}
 }
 
 func absolute(ms *fn.Mistakes, field, path string) {

@@ -1,6 +1,7 @@
 package fn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -56,6 +57,20 @@ func KindOf(err error) Kind {
 		return k
 	}
 	return Internal
+}
+
+// KindOfCall is KindOf for the error of a whole call, which may be its context's
+// own: Timeout or Canceled then.
+func KindOfCall(err error) Kind {
+	kind := KindOf(err)
+	switch {
+	case kind != Internal:
+	case errors.Is(err, context.DeadlineExceeded):
+		return Timeout
+	case errors.Is(err, context.Canceled):
+		return Canceled
+	}
+	return kind
 }
 
 // Status returns the HTTP status for err's kind.

@@ -144,8 +144,8 @@ func BenchmarkTail(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if lines, err := s.Tail(b.Context(), fib, 100); err != nil || len(lines) != 100 {
-			b.Fatal(len(lines), err)
+		if lines := read(b, s, fib, Query{Tail: 100}); len(lines) != 100 {
+			b.Fatal(len(lines))
 		}
 	}
 }

@@ -38,21 +38,6 @@ func (s *Store) Read(ctx context.Context, ref fn.Ref, q Query) iter.Seq2[Line, e
 	}
 }
 
-// Tail returns the newest n lines of a function, oldest first.
-func (s *Store) Tail(ctx context.Context, ref fn.Ref, n int) ([]Line, error) {
-	if n <= 0 {
-		return nil, nil
-	}
-	var lines []Line
-	for l, err := range s.Read(ctx, ref, Query{Tail: n}) {
-		if err != nil {
-			return lines, err
-		}
-		lines = append(lines, l)
-	}
-	return lines, nil
-}
-
 // reader is one Read. It belongs to one goroutine.
 type reader struct {
 	r       *ring

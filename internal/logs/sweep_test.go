@@ -120,8 +120,8 @@ func TestBudgetRemovesTheOldestSegments(t *testing.T) {
 	}
 	print(t, busy, "and here\n")
 	shut(t, busy)
-	if got, err := s.Tail(t.Context(), refN(0), 2); err != nil || len(got) != 2 || got[1].Text != "and here" {
-		t.Errorf("got %v, %v", texts(got), err)
+	if got := read(t, s, refN(0), Query{Tail: 2}); len(got) != 2 || got[1].Text != "and here" {
+		t.Errorf("got %v", texts(got))
 	}
 	sweep(t, s) // nothing is due
 }

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/manifest/yamlfield"
 )
 
 // reader walks YAML nodes and collects mistakes.
@@ -54,7 +55,7 @@ func (r *reader) check(prefix string, line int, err error) {
 // mistakes; a null value counts as left out.
 func (r *reader) mapping(n *yaml.Node, prefix string, fields map[string]setter) {
 	if n.Kind != yaml.MappingNode {
-		r.add(n, strings.TrimSuffix(prefix, "."), "must hold fields, like this: {%s: ...}", first(fields))
+		r.add(n, strings.TrimSuffix(prefix, "."), "must hold fields, like this: {%s: ...}", yamlfield.First(fields))
 		return
 	}
 	if r.lines == nil {
@@ -62,7 +63,7 @@ func (r *reader) mapping(n *yaml.Node, prefix string, fields map[string]setter) 
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], resolve(n.Content[i+1])
+		key, value := n.Content[i], yamlfield.Resolve(n.Content[i+1])
 		name := key.Value
 		set, known := fields[name]
 		switch line, again := seen[name]; {
@@ -71,7 +72,7 @@ func (r *reader) mapping(n *yaml.Node, prefix string, fields map[string]setter) 
 		case again:
 			r.add(key, prefix+name, "is already given at line %d", line)
 		case !known:
-			r.add(key, prefix+clip(name), "is not a known field%s", suggest(name, fields))
+			r.add(key, prefix+yamlfield.Clip(name), "is not a known field%s", suggest(name, fields))
 		default:
 			r.lines[prefix+name] = key.Line
 			if value.Tag != "!!null" {
@@ -113,8 +114,8 @@ func (r *reader) texts(dst *map[string]string) setter {
 		}
 		out := make(map[string]string, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			key, value := n.Content[i], resolve(n.Content[i+1])
-			sub := path + "." + clip(key.Value)
+			key, value := n.Content[i], yamlfield.Resolve(n.Content[i+1])
+			sub := path + "." + yamlfield.Clip(key.Value)
 			if _, again := out[key.Value]; again {
 				r.add(key, sub, "is given twice")
 				continue
@@ -143,7 +144,7 @@ func (r *reader) list(dst *[]string, example string) setter {
 			return
 		}
 		for i, item := range n.Content {
-			if s, ok := r.scalar(resolve(item), fmt.Sprintf("%s[%d]", path, i)); ok {
+			if s, ok := r.scalar(yamlfield.Resolve(item), fmt.Sprintf("%s[%d]", path, i)); ok {
 				*dst = append(*dst, s)
 			}
 		}
@@ -177,7 +178,7 @@ func quantity[T int | int64 | time.Duration](r *reader, dst *T, parse func(strin
 		case err != nil:
 			r.add(n, path, "%s", err)
 		case v == 0 || v < 0 && s != never:
-			r.add(n, path, "must be more than 0, got %s", clip(s))
+			r.add(n, path, "must be more than 0, got %s", yamlfield.Clip(s))
 		default:
 			*dst = v
 		}
@@ -207,9 +208,9 @@ func (r *reader) decimal(dst *float64) setter {
 		v, err := strconv.ParseFloat(s, 64)
 		switch {
 		case err != nil || math.IsNaN(v):
-			r.add(n, path, "%q is not a number", clip(s))
+			r.add(n, path, "%q is not a number", yamlfield.Clip(s))
 		case v <= 0:
-			r.add(n, path, "must be more than 0, got %s", clip(s))
+			r.add(n, path, "must be more than 0, got %s", yamlfield.Clip(s))
 		default:
 			*dst = v
 		}
@@ -219,7 +220,7 @@ func (r *reader) decimal(dst *float64) setter {
 func parseInt(s string) (int, error) {
 	v, err := strconv.Atoi(s)
 	if err != nil || v > 1<<31-1 || v < -1<<31 {
-		return 0, fn.Errorf(fn.Invalid, "%q is not a whole number", clip(s))
+		return 0, fn.Errorf(fn.Invalid, "%q is not a whole number", yamlfield.Clip(s))
 	}
 	return v, nil
 }
@@ -234,55 +235,11 @@ func parseFreeze(s string) (time.Duration, error) {
 	return fn.ParseDuration(s)
 }
 
-// resolve follows an alias to its anchor.
-func resolve(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode && n.Alias != nil {
-		return n.Alias
-	}
-	return n
-}
-
-func first(fields map[string]setter) string { return slices.Min(slices.Collect(maps.Keys(fields))) }
-
 // suggest names the known field nearest to a misspelt one.
 func suggest(name string, fields map[string]setter) string {
-	best, at := "", 3
-	for _, f := range slices.Sorted(maps.Keys(fields)) {
-		if d := distance(clip(name), f); d < at {
-			best, at = f, d
-		}
-	}
+	best := yamlfield.Nearest(name, fields, 2)
 	if best == "" {
 		return ": there are " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 	}
 	return fmt.Sprintf(": did you mean %q?", best)
-}
-
-// distance is the number of single-letter changes between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(d, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
-// clip shortens text from the file for an error.
-func clip(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:57], "") + "..."
-	}
-	return s
 }

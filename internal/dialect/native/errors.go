@@ -1,7 +1,6 @@
 package native
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,25 +11,11 @@ import (
 )
 
 // statusOf is fn.Status, for errors of package context too.
-func statusOf(err error) int { return fn.Status(kindOf(err)) }
-
-func kindOf(err error) fn.Kind {
-	kind := fn.KindOf(err)
-	if kind != fn.Internal {
-		return kind
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fn.Timeout
-	case errors.Is(err, context.Canceled):
-		return fn.Canceled
-	}
-	return kind
-}
+func statusOf(err error) int { return fn.Status(fn.KindOfCall(err)) }
 
 // errorOf turns an error into what a client sees.
 func errorOf(err error) *api.Error {
-	e := &api.Error{Kind: string(kindOf(err)), Message: text(err.Error()), Hint: fn.Hint(err)}
+	e := &api.Error{Kind: string(fn.KindOfCall(err)), Message: text(err.Error()), Hint: fn.Hint(err)}
 	if f, ok := errors.AsType[*fn.Failure](err); ok {
 		e.Message, e.Phase, e.Cause, e.Exit, e.Limit = text(f.Message), string(f.Phase), f.Cause, f.Exit, f.Limit
 		for _, line := range f.Output {

@@ -150,7 +150,7 @@ func (c *call) endWithError(out *lines, err error, event func(*api.Error) any) e
 	if c.r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // nobody is there to read it
 	}
-	if kindOf(err) == fn.Internal {
+	if fn.KindOfCall(err) == fn.Internal {
 		c.Log.Error("management stream failed", "path", c.r.URL.Path, "error", err)
 	}
 	_ = out.send(event(errorOf(err))) // fails only if the client has left

@@ -44,7 +44,7 @@ func (c *call) react(name, state string) error {
 	}
 	ctx := context.WithoutCancel(c.r.Context())
 	v, err := c.Control.Function(ctx, ref)
-	if kindOf(err) == fn.NotFound {
+	if fn.KindOfCall(err) == fn.NotFound {
 		return nil
 	}
 	if err != nil {

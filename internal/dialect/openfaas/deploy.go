@@ -22,7 +22,7 @@ func (c *call) deploy(create bool) error {
 		return err
 	}
 	ref, err := c.deployTo(&req)
-	if kindOf(err) == fn.Denied {
+	if fn.KindOfCall(err) == fn.Denied {
 		return err
 	}
 	d, remarks, err2 := c.translate(ref, &req)
@@ -33,7 +33,7 @@ func (c *call) deploy(create bool) error {
 	switch {
 	case create && err == nil:
 		return fn.WithHint(fn.Errorf(fn.Conflict, "function %s exists already", ref.Name), "send PUT to update it")
-	case err != nil && (!create || kindOf(err) != fn.NotFound):
+	case err != nil && (!create || fn.KindOfCall(err) != fn.NotFound):
 		return err
 	}
 	for _, remark := range remarks {
@@ -96,7 +96,7 @@ func (c *call) base(ref fn.Ref, image string) (*fn.Revision, error) {
 		return nil, fn.Mistake{Field: "image", Reason: clip(image) + " is a revision of another function: deploy this one from source with rouse deploy, or from an image"}
 	}
 	all, err := c.Control.Revisions(c.r.Context(), ref)
-	if err != nil && kindOf(err) != fn.NotFound {
+	if err != nil && fn.KindOfCall(err) != fn.NotFound {
 		return nil, err
 	}
 	for _, r := range all {
@@ -110,7 +110,7 @@ func (c *call) base(ref fn.Ref, image string) (*fn.Revision, error) {
 // unlessMissing makes an invalid request of one that names something that is
 // not there: to these clients 404 means that the function is not.
 func unlessMissing(err error) error {
-	if kindOf(err) == fn.NotFound {
+	if fn.KindOfCall(err) == fn.NotFound {
 		return statusError{http.StatusBadRequest, err}
 	}
 	return err

@@ -1,7 +1,6 @@
 package openfaas
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -9,21 +8,6 @@ import (
 
 	"rouse.dev/rouse/internal/fn"
 )
-
-// kindOf is fn.KindOf, for errors of package context too.
-func kindOf(err error) fn.Kind {
-	kind := fn.KindOf(err)
-	if kind != fn.Internal {
-		return kind
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fn.Timeout
-	case errors.Is(err, context.Canceled):
-		return fn.Canceled
-	}
-	return kind
-}
 
 // textOf is what a client prints of an error: every mistake on a line of its
 // own, else the message and what the function printed, then what to do.
@@ -49,7 +33,7 @@ func textOf(err error) string {
 }
 
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status := fn.Status(kindOf(err))
+	status := fn.Status(fn.KindOfCall(err))
 	level := a.Log.Debug
 	if status == http.StatusInternalServerError {
 		level = a.Log.Error

@@ -82,7 +82,7 @@ func (c *call) changeSecret(status int, do func(context.Context, string, *secret
 	if err := fn.ValidateSecretName("name", req.Name); err != nil {
 		return err
 	}
-	switch err := do(c.r.Context(), namespace, &req); kindOf(err) {
+	switch err := do(c.r.Context(), namespace, &req); fn.KindOfCall(err) {
 	case fn.NotFound: // in the words of these clients, who call the default namespace by another name
 		return fn.Errorf(fn.NotFound, "there is no secret %s in namespace %s", req.Name, deployment.NamespaceOut(namespace))
 	case fn.Conflict:

@@ -85,7 +85,7 @@ func (c *call) enter(name string) (string, error) {
 		return "", err
 	}
 	_, err := c.Control.Namespace(c.r.Context(), namespace)
-	if kindOf(err) == fn.NotFound { // to these clients 404 means that the function is not there
+	if fn.KindOfCall(err) == fn.NotFound { // to these clients 404 means that the function is not there
 		err = fn.Mistake{Field: "namespace", Reason: "there is no namespace " + name + "; faas-cli namespace list shows what there is"}
 	}
 	return namespace, err
@@ -112,7 +112,7 @@ func (c *call) function(name, namespace string) (fn.Ref, error) {
 // look returns a function in the words of these clients if it is not there.
 func (c *call) look(ref fn.Ref) (control.View, error) {
 	v, err := c.Control.Function(c.r.Context(), ref)
-	if kindOf(err) == fn.NotFound {
+	if fn.KindOfCall(err) == fn.NotFound {
 		err = fn.Errorf(fn.NotFound, "there is no function %s in namespace %s", ref.Name, deployment.NamespaceOut(ref.Namespace))
 	}
 	return v, err

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/manifest/yamlfield"
 )
 
 // Dockerfile is the Lang of a function whose handler folder is the whole build
@@ -67,7 +68,7 @@ func (r *reader) judge(f *Function, at string, seen map[string]int) {
 	r.check(line("labels"), at+".labels", fn.ValidateLabels("", f.Labels))
 	r.check(line("annotations"), at+".annotations", fn.ValidateLabels("", f.Annotations))
 	if f.Lang != "" && f.Lang != Dockerfile && !ValidTemplate(f.Lang) {
-		r.add(line("lang"), at+".lang", "%q is not the name of a template", clip(f.Lang))
+		r.add(line("lang"), at+".lang", "%q is not the name of a template", yamlfield.Clip(f.Lang))
 	}
 	for i, p := range f.EnvironmentFiles {
 		f.EnvironmentFiles[i] = r.local(line("environment_file"), fmt.Sprintf("%s.environment_file[%d]", at, i), p)
@@ -95,7 +96,7 @@ func (r *reader) resources(dst **Resources) setter {
 func (r *reader) local(line int, at, p string) string {
 	clean := path.Clean(p)
 	if p == "" || strings.ContainsAny(p, "\\\x00") || !filepath.IsLocal(filepath.FromSlash(clean)) {
-		r.add(line, at, "%q must be a path in or below the project", clip(p))
+		r.add(line, at, "%q must be a path in or below the project", yamlfield.Clip(p))
 	}
 	return clean
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/manifest/yamlfield"
 )
 
 // reader walks YAML nodes and collects what is wrong.
@@ -90,14 +90,14 @@ func (r *reader) entries(n *yaml.Node, path, example string) []entry {
 	var out, merged []entry
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content) && r.take(n, path); i += 2 {
-		key, value := n.Content[i], resolve(n.Content[i+1])
+		key, value := n.Content[i], yamlfield.Resolve(n.Content[i+1])
 		switch line := seen[key.Value]; {
 		case key.Kind != yaml.ScalarNode:
 			r.add(key.Line, path, "has a field whose name is not text")
 		case key.Tag == "!!merge":
 			merged = append(merged, r.merged(value, path)...)
 		case line > 0:
-			r.add(key.Line, path+"."+clip(key.Value), "is already given at line %d", line)
+			r.add(key.Line, path+"."+yamlfield.Clip(key.Value), "is already given at line %d", line)
 		default:
 			seen[key.Value] = key.Line
 			out = append(out, entry{key, value})
@@ -122,7 +122,7 @@ func (r *reader) merged(n *yaml.Node, path string) []entry {
 		if !r.take(n, path) {
 			break
 		}
-		out = append(out, r.entries(resolve(item), path, "fields, to be merged")...)
+		out = append(out, r.entries(yamlfield.Resolve(item), path, "fields, to be merged")...)
 	}
 	return out
 }
@@ -140,11 +140,11 @@ func (r *reader) take(n *yaml.Node, path string) bool {
 // is not known is a warning, a null value counts as left out.
 func (r *reader) mapping(n *yaml.Node, prefix string, fields map[string]setter) map[string]int {
 	lines := map[string]int{}
-	for _, e := range r.entries(n, strings.TrimSuffix(prefix, "."), "fields, like this: {"+first(fields)+": ...}") {
+	for _, e := range r.entries(n, strings.TrimSuffix(prefix, "."), "fields, like this: {"+yamlfield.First(fields)+": ...}") {
 		name := e.key.Value
 		set, known := fields[name]
 		if !known {
-			r.warn(e.key.Line, prefix+clip(name), "is not known and passed over%s", suggest(name, fields))
+			r.warn(e.key.Line, prefix+yamlfield.Clip(name), "is not known and passed over%s", suggest(name, fields))
 			continue
 		}
 		lines[name] = e.key.Line
@@ -188,7 +188,7 @@ func (r *reader) texts(dst *map[string]string) setter {
 		for _, e := range r.entries(n, path, "names with values, like this: {name: value}") {
 			var s string
 			if e.value.Tag != "!!null" {
-				r.text(&s)(e.value, path+"."+clip(e.key.Value))
+				r.text(&s)(e.value, path+"."+yamlfield.Clip(e.key.Value))
 			}
 			out[e.key.Value] = s
 		}
@@ -216,60 +216,16 @@ func (r *reader) each(read setter) setter {
 			if !r.take(n, path) {
 				return
 			}
-			read(resolve(item), fmt.Sprintf("%s[%d]", path, i))
+			read(yamlfield.Resolve(item), fmt.Sprintf("%s[%d]", path, i))
 		}
 	}
 }
-
-// resolve follows an alias to its anchor.
-func resolve(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode && n.Alias != nil {
-		return n.Alias
-	}
-	return n
-}
-
-func first(fields map[string]setter) string { return slices.Min(slices.Collect(maps.Keys(fields))) }
 
 // suggest names the known field nearest to a misspelt one, "" if none is near.
 func suggest(name string, fields map[string]setter) string {
-	best, at := "", 4
-	for _, f := range slices.Sorted(maps.Keys(fields)) {
-		if d := distance(clip(name), f); d < at && d < len(f) {
-			best, at = f, d
-		}
-	}
+	best := yamlfield.Nearest(name, fields, 3)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf(": did you mean %q?", best)
-}
-
-// distance is the number of single-letter changes between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(d, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
-// clip shortens text from the file for an error.
-func clip(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:57], "") + "..."
-	}
-	return s
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"rouse.dev/rouse/internal/manifest/yamlfield"
 )
 
 // FileNames are the names a stack file has in a project, the first that is
@@ -119,11 +121,11 @@ func (r *reader) file(root *yaml.Node) *File {
 		return f
 	}
 	if version != "" && version != "1.0" && version != "1" {
-		r.add(seen["version"], "version", "%q is not known: there is 1.0", clip(version))
+		r.add(seen["version"], "version", "%q is not known: there is 1.0", yamlfield.Clip(version))
 	}
 	if provider != "openfaas" {
 		line := max(seen["provider"], root.Line)
-		r.add(line, "provider.name", "must be openfaas, got %q", clip(provider))
+		r.add(line, "provider.name", "must be openfaas, got %q", yamlfield.Clip(provider))
 	}
 	if seen["functions"] == 0 {
 		r.add(root.Line, "functions", "is missing: name at least one function")
@@ -149,7 +151,7 @@ func (r *reader) templates(dst *[]Template) setter {
 		var t Template
 		r.mapping(n, path+".", map[string]setter{"name": r.text(&t.Name), "source": r.text(&t.Source)})
 		if n.Kind == yaml.MappingNode && !ValidTemplate(t.Name) {
-			r.add(n.Line, path+".name", "%q is not the name of a template", clip(t.Name))
+			r.add(n.Line, path+".name", "%q is not the name of a template", yamlfield.Clip(t.Name))
 		}
 		*dst = append(*dst, t)
 	})
@@ -163,7 +165,7 @@ func (r *reader) functions(dst *[]Function) setter {
 			return
 		}
 		for _, e := range entries {
-			*dst = append(*dst, r.function(e, path+"."+clip(e.key.Value)))
+			*dst = append(*dst, r.function(e, path+"."+yamlfield.Clip(e.key.Value)))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/manifest/yamlfield"
 )
 
 const (
@@ -92,9 +93,9 @@ func (s *substitution) variable(depth int, keep bool) {
 	case depth >= maxNested:
 		s.fail(began, "variables within variables, more than %d deep", maxNested)
 	case s.at >= len(s.in):
-		s.fail(began, "%q has no end", clip(piece(s.in[began:])))
+		s.fail(began, "%q has no end", yamlfield.Clip(piece(s.in[began:])))
 	case name == "" || operator == "" && s.in[s.at] != '}':
-		s.fail(began, "%q is not a variable: there are ${NAME} and ${NAME:-default}; $${ stands for ${", clip(piece(s.in[began:])))
+		s.fail(began, "%q is not a variable: there are ${NAME} and ${NAME:-default}; $${ stands for ${", yamlfield.Clip(piece(s.in[began:])))
 	case operator == "":
 		s.write(value, keep)
 		if value == "" && keep {
@@ -105,7 +106,7 @@ func (s *substitution) variable(depth int, keep bool) {
 		s.write(value, keep)
 		s.text(depth+1, keep && value == "")
 		if s.at >= len(s.in) {
-			s.fail(began, "%q has no end", clip(piece(s.in[began:])))
+			s.fail(began, "%q has no end", yamlfield.Clip(piece(s.in[began:])))
 			return
 		}
 		s.at++

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/manifest/yamlfield"
 )
 
 // TemplateFile is the name of a language template's description.
@@ -70,7 +71,7 @@ func (l *Language) Packages(options []string) ([]string, error) {
 	for _, name := range options {
 		i := slices.IndexFunc(l.Options, func(o BuildOption) bool { return o.Name == name })
 		if i < 0 {
-			wrong.Add("build option "+clip(name), "is not one of the template's%s", l.optionNames())
+			wrong.Add("build option "+yamlfield.Clip(name), "is not one of the template's%s", l.optionNames())
 			continue
 		}
 		out = append(out, l.Options[i].Packages...)
@@ -136,7 +137,7 @@ func ParseStore(data []byte) ([]StoreEntry, error) {
 	var wrong fn.Mistakes
 	for i, e := range all {
 		if !ValidTemplate(e.Name) {
-			wrong.Add(fmt.Sprintf("template %d", i+1), "%q is not the name of a template", clip(e.Name))
+			wrong.Add(fmt.Sprintf("template %d", i+1), "%q is not the name of a template", yamlfield.Clip(e.Name))
 			continue
 		}
 		out = append(out, e)

@@ -6,16 +6,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-	"golang.org/x/sys/unix"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/pebbledb/pebbledbtest"
 	"rouse.dev/rouse/internal/queue"
 	"rouse.dev/rouse/internal/queue/pebble"
 )
@@ -92,7 +91,7 @@ func quotaConfig(fs vfs.FS) pebble.Config {
 }
 
 func TestAFullDiskRefusesMessagesAndTakesOutcomes(t *testing.T) {
-	fs := newQuotaFS(vfs.NewMem(), 16<<20)
+	fs := pebbledbtest.NewQuotaFS(vfs.NewMem(), 16<<20)
 	c := quotaConfig(fs)
 	c.Ballast = -1       // nothing else saves the queue here
 	c.Reserve = 12 << 20 // what is stored, some 4 MiB, can be rewritten within it at any moment
@@ -102,12 +101,12 @@ func TestAFullDiskRefusesMessagesAndTakesOutcomes(t *testing.T) {
 		t.Errorf("only %d messages fit on 16 MiB", taken)
 	}
 	holds(t, q, taken)
-	fs.leave(7 << 20) // too little for a message and enough for an outcome, whatever is being rewritten
+	fs.Leave(7 << 20) // too little for a message and enough for an outcome, whatever is being rewritten
 	ackSome(t, q, 10)
 	if err := q.Publish(t.Context(), bulky(1_000_000)); !errors.Is(err, fn.Exhausted) {
 		t.Errorf("publishing: %v, want exhausted", err)
 	}
-	fs.setLimit(64 << 20)
+	fs.SetLimit(64 << 20)
 	if err := q.Publish(t.Context(), bulky(1_000_000)); err != nil {
 		t.Errorf("with space on the disk again: %v", err)
 	}
@@ -115,19 +114,19 @@ func TestAFullDiskRefusesMessagesAndTakesOutcomes(t *testing.T) {
 }
 
 func TestADiskFilledByOthersGivesUpTheBallast(t *testing.T) {
-	fs := newQuotaFS(vfs.NewMem(), 64<<20)
+	fs := pebbledbtest.NewQuotaFS(vfs.NewMem(), 64<<20)
 	q := open(t, "data", quotaConfig(fs))
 	if err := q.Publish(t.Context(), bulky(0)); err != nil {
 		t.Fatal(err)
 	}
-	fs.fill() // from here on nothing fits, and nobody says so
+	fs.Fill() // from here on nothing fits, and nobody says so
 	taken := 1 + fillUp(t, q, 3)
 	holds(t, q, taken)
 	if _, err := fs.Stat("data/ballast"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the ballast is still there: %v", err)
 	}
-	fs.see()
-	fs.setLimit(128 << 20)
+	fs.See()
+	fs.SetLimit(128 << 20)
 	if err := q.Publish(t.Context(), bulky(1_000_000)); err != nil {
 		t.Errorf("with space on the disk again: %v", err)
 	}
@@ -139,18 +138,7 @@ func TestADiskFilledByOthersGivesUpTheBallast(t *testing.T) {
 
 // TestARealFullDisk fills a small file system of the kernel's.
 func TestARealFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=32m"); err != nil {
-		t.Skipf("this host lets root mount nothing: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Errorf("unmounting: %v", err)
-		}
-	})
+	dir := pebbledbtest.SmallDisk(t, "32m")
 	path := filepath.Join(dir, "queue")
 	c := pebble.Config{MemTable: 256 << 10, Reserve: 8 << 20, Ballast: 2 << 20}
 	q, err := pebble.Open(path, c)
@@ -193,20 +181,9 @@ func TestAFullQueueRefusesBeforeItAccepts(t *testing.T) {
 	}
 }
 
-// brokenSync fails every sync of a write-ahead log once it is switched on.
-func brokenSync() *errorfs.Toggle {
-	return &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
-		sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
-		if sync && strings.HasSuffix(op.Path, ".log") {
-			return errorfs.ErrInjected
-		}
-		return nil
-	})}
-}
-
 func TestAFailedSyncAcknowledgesNothing(t *testing.T) {
 	disk := vfs.NewCrashableMem()
-	fault := brokenSync()
+	fault := pebbledbtest.BrokenSync()
 	q, err := pebble.Open("data", pebble.Config{FS: errorfs.Wrap(disk, fault), Ballast: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -248,24 +225,7 @@ func TestADamagedQueueSaysWhatToDo(t *testing.T) {
 	if err := errors.Join(q.Publish(t.Context(), bulky(0)), q.Close()); err != nil {
 		t.Fatal(err)
 	}
-	names, err := disk.List("data")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, "MANIFEST") {
-			f, err := disk.Create("data/"+name, vfs.WriteCategoryUnspecified)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := f.Write([]byte("this is not a manifest, it is something else")); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	pebbledbtest.Damage(t, disk, "data")
 	if _, err = pebble.Open("data", pebble.Config{FS: disk}); !errors.Is(err, fn.Internal) || fn.Hint(err) == "" {
 		t.Errorf("got %v, hint %q", err, fn.Hint(err))
 	}

@@ -25,7 +25,7 @@ func (q *Queue) Due(ctx context.Context) ([]string, error) {
 // look takes the names that are ready, and says when to look again; zero: not
 // before something changes.
 func (q *Queue) look(ctx context.Context) (names []string, next time.Time, err error) {
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return nil, next, err
 	}
@@ -61,7 +61,7 @@ func (q *Queue) await(ctx context.Context, next time.Time) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-q.shut:
-		return errClosed()
+		return q.db.ErrClosed()
 	case <-q.wake:
 	case <-clock:
 	}
@@ -70,7 +70,7 @@ func (q *Queue) await(ctx context.Context, next time.Time) error {
 
 // Streams implements queue.Queue.
 func (q *Queue) Streams(ctx context.Context, prefix string) ([]queue.Info, error) {
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}

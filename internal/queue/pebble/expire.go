@@ -9,7 +9,7 @@ import (
 
 // Expire implements queue.Keeper. It reads records only, no heads or bodies.
 func (q *Queue) Expire(ctx context.Context, stream string, before time.Time, after uint64, limit int) (removed int, next uint64, err error) {
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -21,7 +21,7 @@ func (q *Queue) Expire(ctx context.Context, stream string, before time.Time, aft
 	if err != nil || len(old) == 0 {
 		return 0, next, err
 	}
-	if err := q.disk.forOutcomes(); err != nil {
+	if err := q.forOutcomes(); err != nil {
 		return 0, 0, err
 	}
 	// Looked at once more when nobody can change it: it may have been revived.

@@ -14,7 +14,7 @@ import (
 
 // List implements queue.Keeper.
 func (q *Queue) List(ctx context.Context, stream string, state queue.State, after uint64, limit int) ([]queue.Entry, error) {
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (q *Queue) leaseOf(e *queue.Entry) bool {
 
 // Find implements queue.Keeper.
 func (q *Queue) Find(ctx context.Context, prefix, id string) (queue.Entry, error) {
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return queue.Entry{}, err
 	}
@@ -134,12 +134,12 @@ func (q *Queue) lookup(stream string, seq uint64) (queue.Entry, bool, error) {
 
 // Revive implements queue.Keeper.
 func (q *Queue) Revive(ctx context.Context, stream string, seqs ...uint64) error {
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := q.disk.forOutcomes(); err != nil {
+	if err := q.forOutcomes(); err != nil {
 		return err
 	}
 	seqs = slices.Compact(slices.Sorted(slices.Values(seqs)))
@@ -196,12 +196,12 @@ func (q *Queue) holdAll(stream string, seqs []uint64) *stream {
 
 // Remove implements queue.Keeper.
 func (q *Queue) Remove(ctx context.Context, stream string, seqs ...uint64) (int, error) {
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
-	if err := q.disk.forOutcomes(); err != nil {
+	if err := q.forOutcomes(); err != nil {
 		return 0, err
 	}
 	n := 0

@@ -13,7 +13,7 @@ func (q *Queue) Lease(ctx context.Context, name string, most int, d time.Duratio
 	if most < 1 || d <= 0 {
 		return nil, fn.Errorf(fn.Invalid, "leasing %d messages for %v", most, d)
 	}
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -9,26 +9,23 @@
 // costs a few counters and a window of at most some hundred sequence numbers,
 // an empty one nothing.
 //
-// A full disk is met before a message is accepted (see disk). Any other I/O
+// A full disk is met before a message is accepted (see package pebbledb). Any other I/O
 // error of the write-ahead log cannot be survived by a running process: it
 // breaks the queue or ends the process, and the next start recovers what was
 // acknowledged.
 package pebble
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/pebbledb"
 	"rouse.dev/rouse/internal/queue"
 )
 
@@ -48,9 +45,6 @@ type Config struct {
 const maxTotal = 64 << 20
 
 func (c Config) withDefaults() Config {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = 8 << 30
 	}
@@ -69,22 +63,27 @@ func (c Config) withDefaults() Config {
 	if c.Ballast == 0 {
 		c.Ballast = 8 << 20
 	}
-	if c.FS == nil {
-		c.FS = vfs.Default
-	}
 	return c
+}
+
+func (c Config) database() pebbledb.Config {
+	return pebbledb.Config{
+		Name: "queue", Safe: "what was accepted before is safe",
+		Damaged: "move the folder away and keep it for analysis: the server then starts with an empty queue",
+		Log:     c.Log, Cache: c.Cache, MemTable: c.MemTable, Files: 128,
+		Reserve: c.Reserve, Ballast: c.Ballast, FS: c.FS,
+	}
 }
 
 // Queue implements queue.Queue and queue.Keeper.
 type Queue struct {
-	db     *pebble.DB
-	disk   *disk
-	limits queue.Limits
-	most   int64         // bytes held at most
-	bytes  atomic.Int64  // of heads and bodies held or on their way to the disk
-	gate   gate          // calls that use db
-	wake   chan struct{} // holds one token if Due has something to look at
-	shut   chan struct{} // closed by Close
+	db      *pebbledb.DB
+	reserve uint64 // free bytes of the disk that a message needs
+	limits  queue.Limits
+	most    int64         // bytes held at most
+	bytes   atomic.Int64  // of heads and bodies held or on their way to the disk
+	wake    chan struct{} // holds one token if Due has something to look at
+	shut    chan struct{} // closed by Close
 
 	order    sync.Mutex // held from checking a batch until it has its place in the log; taken before mu
 	seq      uint64     // guarded by order: the last one given out
@@ -106,60 +105,30 @@ type Queue struct {
 // a second for a million messages.
 func Open(path string, c Config) (*Queue, error) {
 	c = c.withDefaults()
+	db, err := pebbledb.Open(path, c.database())
+	if err != nil {
+		return nil, err
+	}
 	q := &Queue{
-		disk: newDisk(path, c), limits: queue.Limits{Body: c.MaxBody, Total: maxTotal}, most: c.MaxBytes,
+		db: db, reserve: c.Reserve, limits: queue.Limits{Body: c.MaxBody, Total: maxTotal}, most: c.MaxBytes,
 		wake: make(chan struct{}, 1), shut: make(chan struct{}), streams: make(map[string]*stream),
 		lease: rand.Uint64() >> 1, // no lease of an earlier life is taken for one of this
 	}
-	if err := q.disk.prepare(); err != nil {
-		return nil, fmt.Errorf("opening the queue in %s: %w", path, err)
-	}
-	db, err := pebble.Open(path, options(c, q.disk.fs()))
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	q.db = db
 	if err := q.load(); err != nil {
-		return nil, errors.Join(openError(path, err), db.Close())
+		return nil, errors.Join(pebbledb.OpenError(path, c.database(), err), db.Close(func() {}))
 	}
 	return q, nil
 }
 
-// openError says what an operator can do about it.
-func openError(path string, err error) error {
-	if pebble.IsCorruptionError(err) {
-		return fn.WithHint(fn.Errorf(fn.Internal, "opening the queue in %s: it is damaged: %w", path, err),
-			"move the folder away and keep it for analysis: the server then starts with an empty queue")
-	}
-	return fn.Errorf(fn.Internal, "opening the queue in %s: %w", path, err)
-}
-
 // Close ends the queue once running calls have returned.
 func (q *Queue) Close() error {
-	if !q.gate.shut() {
-		return nil
-	}
-	close(q.shut)
-	q.gate.wait()
-	if err := q.db.Close(); err != nil {
-		return fn.Errorf(fn.Internal, "closing the queue: %w", err)
-	}
-	return nil
+	return q.db.Close(func() { close(q.shut) })
 }
 
-func errClosed() error { return fn.Errorf(fn.Unavailable, "the queue is closed") }
-
-// enter begins a call that uses the database; leave must end it.
-func (q *Queue) enter(ctx context.Context) (leave func(), err error) {
-	if !q.gate.enter() {
-		return nil, errClosed()
-	}
-	if ctx.Err() != nil {
-		q.gate.leave()
-		return nil, context.Cause(ctx)
-	}
-	return q.gate.leave, nil
-}
+// forMessages and forOutcomes return fn.Exhausted if a write must not begin.
+// Outcomes shrink the queue in the end: they may go on for longer.
+func (q *Queue) forMessages() error { return q.db.Room(q.reserve) }
+func (q *Queue) forOutcomes() error { return q.db.Room(q.reserve / 4) }
 
 var (
 	_ queue.Queue  = (*Queue)(nil)

@@ -16,12 +16,12 @@ func (q *Queue) Publish(ctx context.Context, messages ...queue.Message) error {
 	if err := queue.CheckMessages(q.limits, messages); err != nil {
 		return err
 	}
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := q.disk.forMessages(); err != nil {
+	if err := q.forMessages(); err != nil {
 		return err
 	}
 	payloads := make([][]byte, len(messages))

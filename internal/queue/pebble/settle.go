@@ -17,7 +17,7 @@ func (q *Queue) Settle(ctx context.Context, outcomes ...queue.Outcome) error {
 	if err := queue.CheckOutcomes(outcomes); err != nil {
 		return err
 	}
-	leave, err := q.enter(ctx)
+	leave, err := q.db.Enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (q *Queue) Settle(ctx context.Context, outcomes ...queue.Outcome) error {
 		_, err := q.claim(outcomes)
 		return err
 	}
-	if err := q.disk.forOutcomes(); err != nil {
+	if err := q.forOutcomes(); err != nil {
 		return err
 	}
 	return q.commit(ctx, func(b *pebble.Batch) (func(), error) { return q.stageSettle(b, outcomes) })

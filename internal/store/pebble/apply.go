@@ -19,12 +19,12 @@ func (s *Store) Apply(ctx context.Context, changes ...store.Change) ([]uint64, e
 	if err := store.CheckChanges(changes); err != nil {
 		return nil, err
 	}
-	leave, err := s.enter(ctx)
+	leave, err := s.db.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := s.disk.check(); err != nil {
+	if err := s.db.Room(s.reserve); err != nil {
 		return nil, err
 	}
 	f, err := s.stage(ctx, encode(changes), changes)

@@ -10,24 +10,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/pebbledb/pebbledbtest"
 	"rouse.dev/rouse/internal/store"
 	"rouse.dev/rouse/internal/store/pebble"
 )
 
-// brokenSync fails every sync of a write-ahead log once it is switched on.
-func brokenSync() *errorfs.Toggle {
-	return &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
-		sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
-		if sync && strings.HasSuffix(op.Path, ".log") {
-			return errorfs.ErrInjected
-		}
-		return nil
-	})}
-}
-
 func TestAFailedSyncAcknowledgesNothing(t *testing.T) {
 	disk := vfs.NewCrashableMem()
-	fault := brokenSync()
+	fault := pebbledbtest.BrokenSync()
 	c := pebble.Config{FS: errorfs.Wrap(disk, fault), Ballast: -1}
 	s, err := pebble.Open("data", c)
 	if err != nil {
@@ -78,24 +68,7 @@ func TestADamagedStoreSaysWhatToDo(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := disk.List("data")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, "MANIFEST") {
-			f, err := disk.Create("data/"+name, vfs.WriteCategoryUnspecified)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := f.Write([]byte("this is not a manifest, it is something else")); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	pebbledbtest.Damage(t, disk, "data")
 	_, err = pebble.Open("data", pebble.Config{FS: disk})
 	if !errors.Is(err, fn.Internal) || !strings.Contains(fn.Hint(err), "rouse restore") {
 		t.Errorf("got %v, hint %q", err, fn.Hint(err))

@@ -11,9 +11,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/pebbledb/pebbledbtest"
 	"rouse.dev/rouse/internal/store"
 	"rouse.dev/rouse/internal/store/pebble"
 )
@@ -88,12 +88,12 @@ func recovered(t *testing.T, s *pebble.Store, n int, taken map[string]bool) {
 	taken[fmt.Sprint(n)] = true
 }
 
-func quotaConfig(q *quotaFS) pebble.Config {
+func quotaConfig(q *pebbledbtest.QuotaFS) pebble.Config {
 	return pebble.Config{FS: q, MemTable: 64 << 10, Reserve: 2 << 20, Ballast: 1 << 20}
 }
 
 func TestAFullDiskRefusesWritesBeforeTheyBegin(t *testing.T) {
-	q := newQuotaFS(vfs.NewMem(), 8<<20)
+	q := pebbledbtest.NewQuotaFS(vfs.NewMem(), 8<<20)
 	c := quotaConfig(q)
 	c.Ballast = -1 // nothing else saves the store here
 	s := open(t, "data", c)
@@ -102,29 +102,29 @@ func TestAFullDiskRefusesWritesBeforeTheyBegin(t *testing.T) {
 		t.Errorf("only %d pairs fit on 8 MiB", len(taken))
 	}
 	checkPairs(t, s, taken)
-	q.setLimit(64 << 20)
+	q.SetLimit(64 << 20)
 	recovered(t, s, 1_000_000, taken)
 	checkPairs(t, s, taken)
 }
 
 func TestADiskFilledByOthersGivesUpTheBallast(t *testing.T) {
-	q := newQuotaFS(vfs.NewMem(), 64<<20)
+	q := pebbledbtest.NewQuotaFS(vfs.NewMem(), 64<<20)
 	s := open(t, "data", quotaConfig(q))
 	if _, err := s.Apply(t.Context(), pair(0)...); err != nil {
 		t.Fatal(err)
 	}
-	q.fill() // from here on nothing fits, and nobody says so
+	q.Fill() // from here on nothing fits, and nobody says so
 	taken := fillUp(t, s, 1, 100_000)
 	taken["0"] = true
 	checkPairs(t, s, taken)
 	if _, err := q.Stat("data/ballast"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the ballast is still there: %v", err)
 	}
-	q.see()
+	q.See()
 	if _, err := s.Apply(t.Context(), pair(2_000_000)...); !errors.Is(err, fn.Exhausted) {
 		t.Errorf("a write after the ballast is gone: %v, want exhausted", err)
 	}
-	q.setLimit(128 << 20)
+	q.SetLimit(128 << 20)
 	recovered(t, s, 1_000_000, taken)
 	checkPairs(t, s, taken)
 	if info, err := q.Stat("data/ballast"); err != nil || info.Size() != 1<<20 {
@@ -134,7 +134,7 @@ func TestADiskFilledByOthersGivesUpTheBallast(t *testing.T) {
 
 func TestAStoreOnAFullDiskOpensForReading(t *testing.T) {
 	inner := vfs.NewMem()
-	q := newQuotaFS(inner, 64<<20)
+	q := pebbledbtest.NewQuotaFS(inner, 64<<20)
 	s, err := pebble.Open("data", quotaConfig(q))
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestAStoreOnAFullDiskOpensForReading(t *testing.T) {
 	if err := q.Remove("data/ballast"); err != nil {
 		t.Fatal(err)
 	}
-	q.setLimit(256 << 10) // room for the database's own files, none for a ballast
+	q.SetLimit(256 << 10) // room for the database's own files, none for a ballast
 	s = open(t, "data", quotaConfig(q))
 	checkPairs(t, s, map[string]bool{"0": true})
 	if _, err := s.Apply(t.Context(), pair(1)...); !errors.Is(err, fn.Exhausted) {
@@ -158,18 +158,7 @@ func TestAStoreOnAFullDiskOpensForReading(t *testing.T) {
 
 // TestARealFullDisk fills a small file system of the kernel's.
 func TestARealFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
-		t.Skipf("this host lets root mount nothing: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Errorf("unmounting: %v", err)
-		}
-	})
+	dir := pebbledbtest.SmallDisk(t, "24m")
 	path := filepath.Join(dir, "store")
 	c := pebble.Config{MemTable: 256 << 10, Reserve: 4 << 20, Ballast: 2 << 20}
 	s, err := pebble.Open(path, c)

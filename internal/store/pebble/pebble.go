@@ -7,7 +7,7 @@
 // It is not for large or many-megabyte values: its memory is kept small (12 MiB
 // of blocks and write buffers) because one server's desired state is.
 //
-// A full disk is met before a write is accepted (see disk). Any other I/O error
+// A full disk is met before a write is accepted (see package pebbledb). Any other I/O error
 // of the write-ahead log cannot be survived by a running process: it breaks the
 // store or ends the process, and the next start recovers what was acknowledged.
 package pebble
@@ -21,10 +21,9 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"rouse.dev/rouse/internal/fn"
+	"rouse.dev/rouse/internal/pebbledb"
 	"rouse.dev/rouse/internal/store"
 	"rouse.dev/rouse/internal/store/changelog"
 )
@@ -41,9 +40,6 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
 	if c.Cache == 0 {
 		c.Cache = 12 << 20
 	}
@@ -56,19 +52,24 @@ func (c Config) withDefaults() Config {
 	if c.Ballast == 0 {
 		c.Ballast = 8 << 20
 	}
-	if c.FS == nil {
-		c.FS = vfs.Default
-	}
 	return c
+}
+
+func (c Config) database() pebbledb.Config {
+	return pebbledb.Config{
+		Name: "store", Safe: "nothing was changed, and reading still works",
+		Damaged: "keep the folder for analysis, and restore the last backup into a new one with rouse restore",
+		Log:     c.Log, Cache: c.Cache, MemTable: c.MemTable, Files: 256,
+		Reserve: c.Reserve, Ballast: c.Ballast, FS: c.FS,
+	}
 }
 
 // Store implements store.Store, store.Snapshotter and store.Loader.
 type Store struct {
-	db   *pebble.DB
-	disk *disk
-	log  *changelog.Log // its version is the newest one that is on disk
-	gate gate           // calls that use db
-	air  flights        // writes on their way to the disk
+	db      *pebbledb.DB
+	reserve uint64         // free bytes of the disk that every write needs
+	log     *changelog.Log // its version is the newest one that is on disk
+	air     flights        // writes on their way to the disk
 
 	order sync.Mutex // held from checking a batch until it has its place in the log
 	next  uint64     // guarded by order: the last version given out
@@ -78,30 +79,17 @@ type Store struct {
 // must be used by one process only; package datadir sees to that.
 func Open(path string, c Config) (*Store, error) {
 	c = c.withDefaults()
-	s := &Store{disk: newDisk(path, c)}
-	if err := s.disk.prepare(); err != nil {
-		return nil, fmt.Errorf("opening the store in %s: %w", path, err)
-	}
-	db, err := pebble.Open(path, options(c, s.disk.fs()))
+	db, err := pebbledb.Open(path, c.database())
 	if err != nil {
-		return nil, openError(path, err)
+		return nil, err
 	}
-	s.db = db
+	s := &Store{db: db, reserve: c.Reserve}
 	if s.next, err = readVersion(db); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the store in %s: %w", path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("opening the store in %s: %w", path, err), db.Close(func() {}))
 	}
 	s.log = changelog.New(c.Watch, s.next)
 	s.air.init(s.log)
 	return s, nil
-}
-
-// openError says what an operator can do about it.
-func openError(path string, err error) error {
-	if pebble.IsCorruptionError(err) {
-		return fn.WithHint(fn.Errorf(fn.Internal, "opening the store in %s: it is damaged: %w", path, err),
-			"keep the folder for analysis, and restore the last backup into a new one with rouse restore")
-	}
-	return fn.Errorf(fn.Internal, "opening the store in %s: %w", path, err)
 }
 
 // Watch implements store.Store.
@@ -111,29 +99,7 @@ func (s *Store) Watch(ctx context.Context, q store.Query, from uint64) iter.Seq2
 
 // Close implements store.Store.
 func (s *Store) Close() error {
-	if !s.gate.shut() {
-		return nil
-	}
-	s.log.Close(errClosed())
-	s.gate.wait()
-	if err := s.db.Close(); err != nil {
-		return fn.Errorf(fn.Internal, "closing the store: %w", err)
-	}
-	return nil
-}
-
-func errClosed() error { return fn.Errorf(fn.Unavailable, "the store is closed") }
-
-// enter begins a call that uses the database; leave must end it.
-func (s *Store) enter(ctx context.Context) (leave func(), err error) {
-	if !s.gate.enter() {
-		return nil, errClosed()
-	}
-	if ctx.Err() != nil {
-		s.gate.leave()
-		return nil, context.Cause(ctx)
-	}
-	return s.gate.leave, nil
+	return s.db.Close(func() { s.log.Close(s.db.ErrClosed()) })
 }
 
 var (

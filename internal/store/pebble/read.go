@@ -53,7 +53,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (store.Object, error) {
 	if err := key.Check(); err != nil {
 		return store.Object{}, err
 	}
-	leave, err := s.enter(ctx)
+	leave, err := s.db.Enter(ctx)
 	if err != nil {
 		return store.Object{}, err
 	}
@@ -101,7 +101,7 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Object, uint64
 // scan calls visit with the encoded key and value of each object whose database
 // key begins with prefix, as of one moment, and returns the version of then.
 func (s *Store) scan(ctx context.Context, prefix []byte, visit func(key, value []byte) error) (uint64, error) {
-	leave, err := s.enter(ctx)
+	leave, err := s.db.Enter(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -33,7 +33,7 @@ const loadBytes = 1 << 20
 
 // Load implements store.Loader. The store takes no writes meanwhile.
 func (s *Store) Load(ctx context.Context, version uint64, objects iter.Seq2[store.Object, error]) error {
-	leave, err := s.enter(ctx)
+	leave, err := s.db.Enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package pebble
+package pebbledb
 
 import (
 	"errors"
@@ -17,16 +17,17 @@ import (
 // disk keeps a full disk away from the database, which cannot survive one while
 // it writes its log. Two rings:
 //
-//   - a message is refused when the disk has less than reserve, and what shrinks
-//     the queue in the end (outcomes) when it has less than a quarter of that;
+//   - a write is refused before it begins when the disk has less than the write
+//     needs, which is at most reserve;
 //   - should somebody else fill the disk between that check and the write, the
 //     ballast file is removed, the database's write is tried again and finds
 //     room, and all later writes are refused until the ballast is back.
 type disk struct {
 	inner   vfs.FS
-	path    string // folder of the queue
-	reserve uint64 // bytes
+	path    string // folder of the database
+	reserve uint64 // bytes: enough for every kind of write
 	ballast int64  // bytes; ≤ 0: none
+	safe    string // for the hint of a refusal
 	log     *slog.Logger
 
 	full    atomic.Bool  // the ballast is given up
@@ -38,7 +39,7 @@ type disk struct {
 const checkEvery = 10 * time.Millisecond
 
 func newDisk(path string, c Config) *disk {
-	return &disk{inner: c.FS, path: path, reserve: c.Reserve, ballast: c.Ballast, log: c.Log}
+	return &disk{inner: c.FS, path: path, reserve: c.Reserve, ballast: c.Ballast, safe: c.Safe, log: c.Log}
 }
 
 // fs is what the database writes through.
@@ -47,14 +48,14 @@ func (d *disk) fs() vfs.FS { return vfs.OnDiskFull(d.inner, d.giveUp) }
 func (d *disk) ballastPath() string { return d.inner.PathJoin(d.path, "ballast") }
 
 // prepare makes the folder and the ballast. A disk that is full now is no error:
-// the queue opens and can be read.
+// the database opens and can be read.
 func (d *disk) prepare() error {
 	if err := d.inner.MkdirAll(d.path, 0o700); err != nil {
 		return fn.Errorf(fn.Internal, "making its folder: %w", err)
 	}
 	if err := d.writeBallast(); err != nil {
 		d.full.Store(true)
-		d.log.Warn("queue has no ballast against a full disk, it takes nothing until it has", "error", err)
+		d.log.Warn("database has no ballast against a full disk, writes are refused until it has", "error", err)
 	}
 	return nil
 }
@@ -63,14 +64,11 @@ func (d *disk) prepare() error {
 func (d *disk) giveUp() {
 	d.full.Store(true)
 	err := d.inner.Remove(d.ballastPath())
-	d.log.Error("the disk is full: the queue takes nothing until there is space", "path", d.path, "ballast_error", err)
+	d.log.Error("the disk is full: writes are refused until there is space", "ballast_error", err)
 }
 
-// forMessages and forOutcomes return fn.Exhausted if a write must not begin.
-func (d *disk) forMessages() error { return d.check(d.reserve) }
-func (d *disk) forOutcomes() error { return d.check(d.reserve / 4) }
-
-// check is for a write that leaves at least need bytes free.
+// check returns fn.Exhausted if a write that needs so many free bytes must not
+// begin.
 func (d *disk) check(need uint64) error {
 	now := time.Now().UnixNano()
 	full := d.full.Load()
@@ -99,7 +97,7 @@ func (d *disk) check(need uint64) error {
 
 func (d *disk) refuse(free, need uint64) error {
 	return fn.WithHint(fn.Errorf(fn.Exhausted, "the disk under %s is full: %d bytes are free, %d must be", d.path, free, need),
-		"free space on that disk; what was accepted before is safe")
+		"free space on that disk; %s", d.safe)
 }
 
 // free returns the free bytes, and whether the file system tells.
@@ -119,7 +117,7 @@ func (d *disk) recover() error {
 		return err
 	}
 	d.full.Store(false)
-	d.log.Info("the disk has space again: the queue takes messages", "path", d.path)
+	d.log.Info("the disk has space again: writes are taken")
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package pebble
+package pebbledb
 
 import (
 	"fmt"
@@ -20,13 +20,13 @@ func options(c Config, fs vfs.FS) *pebble.Options {
 		CacheSize:                   c.Cache,
 		MemTableSize:                c.MemTable,
 		MemTableStopWritesThreshold: 4,
-		MaxOpenFiles:                256,
+		MaxOpenFiles:                c.Files,
 		LBaseMaxBytes:               16 << 20,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 1 },
 		Logger:                      logger{c.Log},
 		EventListener:               listener(c.Log),
 	}
-	for i := range o.Levels { // every write looks for its key first, which often is new
+	for i := range o.Levels { // every write looks for its key first, which as a rule is new
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return o
@@ -36,28 +36,28 @@ func options(c Config, fs vfs.FS) *pebble.Options {
 type logger struct{ log *slog.Logger }
 
 func (l logger) Infof(format string, args ...any) {
-	l.log.Debug("store engine", "detail", fmt.Sprintf(format, args...))
+	l.log.Debug("database engine", "detail", fmt.Sprintf(format, args...))
 }
 
 func (l logger) Errorf(format string, args ...any) {
-	l.log.Error("store engine", "detail", fmt.Sprintf(format, args...))
+	l.log.Error("database engine", "detail", fmt.Sprintf(format, args...))
 }
 
 // Fatalf is called where the database cannot go on and must not return: going on
 // could lose what was acknowledged, ending the process cannot.
 func (l logger) Fatalf(format string, args ...any) {
 	detail := fmt.Sprintf(format, args...)
-	l.log.Error("store engine cannot go on", "detail", detail)
-	panic("store engine cannot go on: " + detail)
+	l.log.Error("database engine cannot go on", "detail", detail)
+	panic("database engine cannot go on: " + detail)
 }
 
 // listener reports what an operator cares about.
 func listener(log *slog.Logger) *pebble.EventListener {
 	l := &pebble.EventListener{
-		BackgroundError: func(err error) { log.Warn("store maintenance failed, it is tried again", "error", err) },
-		DataCorruption:  func(i pebble.DataCorruptionInfo) { log.Error("store is damaged", "detail", i.String()) },
-		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { log.Warn("store writes wait for the disk", "reason", i.Reason) },
-		WriteStallEnd:   func() { log.Info("store writes go on") },
+		BackgroundError: func(err error) { log.Warn("database maintenance failed, it is tried again", "error", err) },
+		DataCorruption:  func(i pebble.DataCorruptionInfo) { log.Error("database is damaged", "detail", i.String()) },
+		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { log.Warn("database writes wait for the disk", "reason", i.Reason) },
+		WriteStallEnd:   func() { log.Info("database writes go on") },
 	}
 	l.EnsureDefaults(nil) // what is not set above is not reported
 	return l

@@ -1,4 +1,4 @@
-package pebble_test
+package pebbledbtest
 
 import (
 	"sync"
@@ -7,9 +7,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// quotaFS is a file system of a limited size. Files count by what was written to
+// QuotaFS is a file system of a limited size. Files count by what was written to
 // them.
-type quotaFS struct {
+type QuotaFS struct {
 	vfs.FS
 	mu    sync.Mutex
 	limit int64            // guarded by mu
@@ -17,37 +17,48 @@ type quotaFS struct {
 	blind bool             // guarded by mu: it says that there is much space
 }
 
-func newQuotaFS(inner vfs.FS, limit int64) *quotaFS {
-	return &quotaFS{FS: inner, limit: limit, used: make(map[string]int64)}
+// NewQuotaFS returns inner with room for limit bytes.
+func NewQuotaFS(inner vfs.FS, limit int64) *QuotaFS {
+	return &QuotaFS{FS: inner, limit: limit, used: make(map[string]int64)}
 }
 
-func (q *quotaFS) setLimit(limit int64) {
+// SetLimit sets the bytes that fit.
+func (q *QuotaFS) SetLimit(limit int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.limit = limit
 }
 
-// fill lowers the limit to what is used, without GetDiskUsage telling.
-func (q *quotaFS) fill() {
+// Leave sets the limit so that n more bytes fit.
+func (q *QuotaFS) Leave(n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limit = q.totalLocked() + n
+}
+
+// Fill lowers the limit to what is used, without GetDiskUsage telling.
+func (q *QuotaFS) Fill() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.limit, q.blind = q.totalLocked(), true
 }
 
-func (q *quotaFS) see() {
+// See undoes the blindness of Fill.
+func (q *QuotaFS) See() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.blind = false
 }
 
-func (q *quotaFS) totalLocked() (sum int64) {
+func (q *QuotaFS) totalLocked() (sum int64) {
 	for _, n := range q.used {
 		sum += n
 	}
 	return sum
 }
 
-func (q *quotaFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+// GetDiskUsage implements vfs.FS.
+func (q *QuotaFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	free := uint64(max(0, q.limit-q.totalLocked()))
@@ -58,7 +69,7 @@ func (q *quotaFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
 }
 
 // take counts n more bytes for path, or as many as there is space for.
-func (q *quotaFS) take(path string, n int) (int, error) {
+func (q *QuotaFS) take(path string, n int) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if free := q.limit - q.totalLocked(); int64(n) > free {
@@ -70,20 +81,21 @@ func (q *quotaFS) take(path string, n int) (int, error) {
 	return n, nil
 }
 
-func (q *quotaFS) drop(path string) {
+func (q *QuotaFS) drop(path string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.used, path)
 }
 
-func (q *quotaFS) rename(from, to string) {
+func (q *QuotaFS) rename(from, to string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.used[to] = q.used[from]
 	delete(q.used, from)
 }
 
-func (q *quotaFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+// Create implements vfs.FS.
+func (q *QuotaFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	if _, err := q.take(name, 1); err != nil {
 		return nil, err
 	}
@@ -94,7 +106,8 @@ func (q *quotaFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error)
 	return &quotaFile{f, q, name}, nil
 }
 
-func (q *quotaFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+// ReuseForWrite implements vfs.FS.
+func (q *QuotaFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := q.FS.ReuseForWrite(from, to, c)
 	if err != nil {
 		return nil, err
@@ -103,7 +116,8 @@ func (q *quotaFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.F
 	return &quotaFile{f, q, to}, nil
 }
 
-func (q *quotaFS) Remove(name string) error {
+// Remove implements vfs.FS.
+func (q *QuotaFS) Remove(name string) error {
 	err := q.FS.Remove(name)
 	if err == nil {
 		q.drop(name)
@@ -111,7 +125,8 @@ func (q *quotaFS) Remove(name string) error {
 	return err
 }
 
-func (q *quotaFS) Rename(from, to string) error {
+// Rename implements vfs.FS.
+func (q *QuotaFS) Rename(from, to string) error {
 	err := q.FS.Rename(from, to)
 	if err == nil {
 		q.rename(from, to)
@@ -121,7 +136,7 @@ func (q *quotaFS) Rename(from, to string) error {
 
 type quotaFile struct {
 	vfs.File
-	fs   *quotaFS
+	fs   *QuotaFS
 	path string
 }
 
