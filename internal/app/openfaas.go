@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"rouse.dev/rouse/internal/auth"
@@ -48,13 +50,34 @@ func (w *parts) listenMetrics(ctx context.Context) net.Listener {
 	return ln
 }
 
+// byAddress serves requests that name this host by its address, or as
+// localhost: all that reach a loopback listener in good faith. Metrics need no account here: a web page whose own name was made
+// to point at this host must not read them through somebody's browser.
+func byAddress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && host != "localhost" {
+			http.Error(w, "name this listener by its address: http://127.0.0.1:8082/metrics", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // serveMetrics answers on the second listener until ctx ends.
 func (w *parts) serveMetrics(ctx context.Context, ln net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", w.faas)
 	mux.Handle("/healthz", w.faas)
+	handler := http.Handler(mux)
+	if a, ok := ln.Addr().(*net.TCPAddr); ok && a.IP.IsLoopback() {
+		handler = byAddress(handler)
+	}
 	s := &http.Server{
-		Handler: mux, ReadHeaderTimeout: w.cfg.Gateway.HeadTimeout, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
+		Handler: handler, ReadHeaderTimeout: w.cfg.Gateway.HeadTimeout, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
 		IdleTimeout: w.cfg.Gateway.IdleTimeout, ErrorLog: slog.NewLogLogger(w.part("metrics").Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })

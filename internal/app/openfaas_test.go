@@ -88,6 +88,22 @@ func TestMetricsHaveAListenerOfTheirOwn(t *testing.T) {
 		}
 	}
 
+	rebound, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{"evil.example": 421, "evil.example:8082": 421, "localhost": 200, "localhost:8082": 200, "[::1]:8082": 200} {
+		rebound.Host = host
+		res, err := http.DefaultClient.Do(rebound)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("metrics for the host %s: %d, want %d", host, res.StatusCode, want)
+		}
+	}
+
 	// Another server finds it taken, says so, and serves; this one is told to
 	// answer for metrics on its API's port.
 	second := config(t)
