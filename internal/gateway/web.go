@@ -63,7 +63,8 @@ func (s *Server) serveWeb(w http.ResponseWriter, r *http.Request) {
 
 // Invoke serves a call of a function that comes from inside this process as
 // if it had arrived over HTTP: r.URL.Path, or r.RequestURI if set, begins with
-// /function/, r.Host is set, and r.Body may be nil. w must be able to flush.
+// /function/, r.Host is set, and r.Body may be nil; as with a server's requests,
+// r.ContentLength is that of the body, -1 if unknown. w must be able to flush.
 // What the caller says of X-Forwarded-* is believed. A response that breaks
 // off panics with http.ErrAbortHandler, as handlers do. What is not a call of
 // a function is answered with 404. Invoke does not wait for a Serve, nor
@@ -83,7 +84,8 @@ func (s *Server) callWeb(w http.ResponseWriter, r *http.Request, t target, bad b
 	x.client = c
 	err := x.req.Build(wire.Parts{
 		Method: r.Method, Target: rawTarget(r), Host: r.Host, Header: r.Header,
-		Length: r.ContentLength, Body: r.Body != nil && r.Body != http.NoBody,
+		// HTTP/2's requests always have a Body: their length tells.
+		Length: r.ContentLength, Body: r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0,
 	})
 	x.target = t
 	x.begin(s.now(), bad)

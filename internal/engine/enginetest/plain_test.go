@@ -3,11 +3,13 @@ package enginetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -266,5 +268,32 @@ func (p *process) Stop(ctx context.Context, grace time.Duration) error {
 	return nil
 }
 
-func (p *process) Freeze(context.Context) error { p.signal(syscall.SIGSTOP); return nil }
-func (p *process) Thaw(context.Context) error   { p.signal(syscall.SIGCONT); return nil }
+// Freeze returns once the program has stopped: a signal takes its time to
+// reach a thread that runs on another processor.
+func (p *process) Freeze(ctx context.Context) error {
+	p.signal(syscall.SIGSTOP)
+	for ctx.Err() == nil && !p.stands() {
+		runtime.Gosched()
+	}
+	return ctx.Err()
+}
+
+// stands reports whether every thread of the program has stopped, or is gone.
+func (p *process) stands() bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return true
+	}
+	for _, stat := range tasks {
+		text, err := os.ReadFile(stat)
+		if err != nil {
+			continue // it has ended
+		}
+		if _, after, ok := strings.Cut(string(text), ") "); ok && !strings.HasPrefix(after, "T") && !strings.HasPrefix(after, "Z") {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *process) Thaw(context.Context) error { p.signal(syscall.SIGCONT); return nil }
