@@ -37,7 +37,7 @@ func (w *parts) makeAsync(version string) error {
 	}
 	w.async = async.New(async.Config{
 		Queue: w.queue, Functions: functions{w.control, w.pool}, Invoker: invoker{w}, Log: w.part("async"),
-		MaxBody: int64(c.MaxBody), MaxResult: int64(c.MaxResult), AtOnce: c.AtOnce, Grace: w.cfg.Pool.DrainGrace,
+		MaxBody: int64(c.MaxBody), MaxResult: int64(c.MaxResult), MaxHeld: int64(c.MaxHeld), AtOnce: c.AtOnce, Grace: w.cfg.Pool.DrainGrace,
 		KeepDead: c.KeepDead, Retry: retry, Callback: callback, Tmp: w.dir.Tmp(), Agent: "rouse/" + version,
 	})
 	w.timer = timer.New(timer.Config{Source: w.control, Calls: w.async, Log: w.part("timer")})

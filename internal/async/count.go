@@ -9,28 +9,43 @@ import (
 	"rouse.dev/rouse/internal/queue"
 )
 
-// Pending counts the calls of a function that are due or under way, as of a
-// second ago at most, while Run runs. It is cheap.
-func (e *Engine) Pending(ref fn.Ref) int {
-	if m := e.pending.Load(); m != nil {
-		return (*m)[ref]
-	}
-	return 0
+// held is what the queue holds of one function.
+type held struct {
+	calls int   // due or under way
+	bytes int64 // of all its calls and results, those put aside included
 }
 
-// count takes the numbers Pending gives.
+// Pending counts the calls of a function that are due or under way, as of a
+// second ago at most, while Run runs. It is cheap.
+func (e *Engine) Pending(ref fn.Ref) int { return e.held(ref).calls }
+
+// held is as of a second ago at most, while Run runs.
+func (e *Engine) held(ref fn.Ref) held {
+	if m := e.holds.Load(); m != nil {
+		return (*m)[ref]
+	}
+	return held{}
+}
+
+// count takes the numbers held gives.
 func (e *Engine) count(ctx context.Context) {
-	infos, err := e.cfg.Queue.Streams(ctx, callPrefix)
+	infos, err := e.cfg.Queue.Streams(ctx, "")
 	if err != nil {
 		return // said by those who need more than a number
 	}
-	m := make(map[fn.Ref]int, len(infos))
+	m := make(map[fn.Ref]held, len(infos))
 	for _, i := range infos {
-		if _, ref, ok := parseStream(i.Stream); ok && i.Waiting+i.Leased > 0 {
-			m[ref] += i.Waiting + i.Leased
+		queueName, ref, ok := parseStream(i.Stream)
+		if !ok {
+			continue
 		}
+		h := m[ref]
+		if h.bytes += i.Bytes; queueName != "" { // "" is that of callbacks
+			h.calls += i.Waiting + i.Leased
+		}
+		m[ref] = h
 	}
-	e.pending.Store(&m)
+	e.holds.Store(&m)
 }
 
 // Totals is what was done for one function, by queue, since the start.

@@ -45,6 +45,7 @@ type Config struct {
 
 	MaxBody   int64         // largest body of a call in bytes; default 1 MiB
 	MaxResult int64         // bytes of a result a callback gets, more is cut off; default 10 MiB
+	MaxHeld   int64         // bytes of calls and results the queue may hold of one function, so that it cannot fill it for others; default 1 GiB
 	AtOnce    int           // calls in hand over all functions; one function gets half of them at most; default 256
 	Lease     time.Duration // how long a call of a server that is gone is left alone; extended while one runs; default 1 min
 	Grace     time.Duration // calls in hand get this long to end when Run's ctx has; default 30 s
@@ -63,6 +64,7 @@ func (c Config) withDefaults() Config {
 	}
 	orDefault(&c.MaxBody, 1<<20)
 	orDefault(&c.MaxResult, 10<<20)
+	orDefault(&c.MaxHeld, 1<<30)
 	orDefault(&c.AtOnce, 256)
 	orDefault(&c.Lease, time.Minute)
 	orDefault(&c.Grace, 30*time.Second)
@@ -104,7 +106,7 @@ type Engine struct {
 	running map[seat]*running // guarded by mu: what is in hand
 	driven  sync.WaitGroup    // goroutines of lanes; Run waits
 	inHand  sync.WaitGroup    // goroutines of deliveries; Run waits
-	pending atomic.Pointer[map[fn.Ref]int]
+	holds   atomic.Pointer[map[fn.Ref]held]
 	totals  totals
 }
 

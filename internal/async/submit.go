@@ -9,8 +9,8 @@ import (
 // Submit accepts a call. It returns once the call is durable: from then on it
 // is carried out, whatever happens to this process. Errors: fn.NotFound (no
 // such function), fn.Invalid (what the call says can never work, the callback
-// address included), fn.TooLarge, fn.NoRoom (the disk or the queue is full;
-// nothing was accepted).
+// address included), fn.TooLarge, fn.NoRoom (the disk, the queue or the
+// function's share of it is full; nothing was accepted).
 func (e *Engine) Submit(ctx context.Context, c Call) error {
 	if err := e.check(&c); err != nil {
 		return err
@@ -18,6 +18,10 @@ func (e *Engine) Submit(ctx context.Context, c Call) error {
 	f, err := e.cfg.Functions.Stored(ctx, c.Ref)
 	if err != nil {
 		return err
+	}
+	if h := e.held(c.Ref); h.bytes >= e.cfg.MaxHeld {
+		return fn.WithHint(fn.Errorf(fn.NoRoom, "the call was not accepted: what waits of %s, or was put aside, takes %s already", c.Ref, fn.FormatBytes(e.cfg.MaxHeld)),
+			"see rouse queue list; purge what was put aside, make the function faster, or raise async.maxHeld")
 	}
 	_, queueName := e.cfg.Retry.of(f.Annotations)
 	m, err := c.message(queueName)

@@ -11,6 +11,7 @@ import (
 type Async struct {
 	MaxBody          Bytes         `yaml:"maxBody" doc:"largest body of an asynchronous call"`
 	MaxResult        Bytes         `yaml:"maxResult" doc:"largest result a callback gets; what is more is cut off"`
+	MaxHeld          Bytes         `yaml:"maxHeld" doc:"bytes of asynchronous calls, results and dead letters kept of one function; further calls of it are refused, those of others are not"`
 	AtOnce           int           `yaml:"atOnce" doc:"asynchronous calls in hand at one time; one function gets half of them at most"`
 	Attempts         int           `yaml:"attempts" doc:"tries of a call that fails, the first included, before it is put aside"`
 	RetryCodes       []string      `yaml:"retryCodes" doc:"statuses of a function after which its call is tried again; what the platform failed always is"`
@@ -24,7 +25,7 @@ type Async struct {
 
 func defaultAsync() Async {
 	return Async{
-		MaxBody: 1 << 20, MaxResult: 10 << 20, AtOnce: 256, Attempts: 10,
+		MaxBody: 1 << 20, MaxResult: 10 << 20, MaxHeld: 1 << 30, AtOnce: 256, Attempts: 10,
 		RetryCodes: []string{"408", "429", "500", "502", "503", "504"},
 		MinWait:    10 * time.Second, MaxWait: 2 * time.Minute, Backoff: "exponential", KeepDead: 30 * 24 * time.Hour, CallbackTimeout: 30 * time.Second,
 	}
@@ -33,6 +34,7 @@ func defaultAsync() Async {
 func (c *Config) validateAsync(ms *fn.Mistakes) {
 	sizeWithin(ms, "async.maxBody", c.Async.MaxBody, 1<<10, 64<<20)
 	sizeWithin(ms, "async.maxResult", c.Async.MaxResult, 1<<10, 64<<20)
+	sizeWithin(ms, "async.maxHeld", c.Async.MaxHeld, 1<<20, 1<<50)
 	within(ms, "async.atOnce", c.Async.AtOnce, 2, 100_000)
 	within(ms, "async.attempts", c.Async.Attempts, 1, 1000)
 	for _, text := range c.Async.RetryCodes {
