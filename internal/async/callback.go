@@ -41,13 +41,15 @@ func (e *Engine) result(d *delivery, h *head, retry *Retry, a *answer) (queue.Me
 	if err != nil {
 		return queue.Message{}, fn.Errorf(fn.Internal, "writing down a result: %w", err)
 	}
-	return queue.Message{Stream: callbackStream(d.f.Ref), ID: resultID(d.ID, a), Head: text, Body: body}, nil
+	return queue.Message{Stream: callbackStream(d.f.Ref), ID: resultID(d, a), Head: text, Body: body}, nil
 }
 
 // resultID is the same for the same end of the same call, so that a crash
-// before the call's own message is gone makes no second callback.
-func resultID(call string, a *answer) string {
-	id := call + "." + strconv.Itoa(a.status)
+// before the call's own message is gone makes no second callback. A later call
+// that was given the same id has another, and so has one that was redriven and
+// ended differently.
+func resultID(d *delivery, a *answer) string {
+	id := fmt.Sprintf("%s.%d.%d", d.ID, a.status, d.Published.UnixNano())
 	if len(id) > queue.MaxID {
 		sum := sha256.Sum256([]byte(id))
 		id = hex.EncodeToString(sum[:])

@@ -99,6 +99,29 @@ func TestAResultGoesToItsCallback(t *testing.T) {
 	})
 }
 
+func TestACallIDUsedAgainHasACallbackOfItsOwn(t *testing.T) {
+	inBubble(t, nil, func(w *world) {
+		away := true
+		m := w.withMail(func(int, *http.Request) (*http.Response, error) {
+			if away {
+				return replied(503, "")
+			}
+			return replied(200, "")
+		})
+		ref := w.add("f", answers(200, "ok"))
+		for range 2 { // the first result still waits when the second comes
+			w.must(Call{Ref: ref, ID: "a", Callback: there})
+			w.sleep(time.Second)
+		}
+		w.wantInfo(callbackPrefix, queue.Info{Delayed: 2})
+		away = false
+		w.sleep(time.Minute)
+		if w.wantInfo("", queue.Info{}); len(m.posts) < 4 {
+			t.Errorf("%d posts, want two tries of two results at least", len(m.posts))
+		}
+	})
+}
+
 func TestALargeResultIsCutOff(t *testing.T) {
 	inBubble(t, func(c *Config) { c.MaxResult = 1 << 20 }, func(w *world) {
 		m := w.withMail(nil)
