@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,9 +102,9 @@ func TestAResultGoesToItsCallback(t *testing.T) {
 
 func TestACallIDUsedAgainHasACallbackOfItsOwn(t *testing.T) {
 	inBubble(t, nil, func(w *world) {
-		away := true
+		var back atomic.Bool
 		m := w.withMail(func(int, *http.Request) (*http.Response, error) {
-			if away {
+			if !back.Load() {
 				return replied(503, "")
 			}
 			return replied(200, "")
@@ -114,7 +115,7 @@ func TestACallIDUsedAgainHasACallbackOfItsOwn(t *testing.T) {
 			w.sleep(time.Second)
 		}
 		w.wantInfo(callbackPrefix, queue.Info{Delayed: 2})
-		away = false
+		back.Store(true)
 		w.sleep(time.Minute)
 		if w.wantInfo("", queue.Info{}); len(m.posts) < 4 {
 			t.Errorf("%d posts, want two tries of two results at least", len(m.posts))
