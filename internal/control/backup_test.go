@@ -286,18 +286,24 @@ func TestCollectRemovesWhatNoRevisionNames(t *testing.T) {
 	if err := r.pool.Warm(t.Context(), rev(alpha, 2), 1); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; { // until the pool has seen it, too
-		err := r.Collect(t.Context(), time.Now())
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		runtime.Gosched()
-	}
+	r.collect(time.Now())
 	if d := cmp.Diff(names("one", "two"), r.files(r.dir.Artifacts())); d != "" {
 		t.Errorf("artifacts: %s", d)
+	}
+}
+
+// collect collects once the pool, too, has seen that instances are gone.
+func (r *rig) collect(now time.Time) {
+	r.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		err := r.Collect(r.t.Context(), now)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatal(err)
+		}
+		runtime.Gosched()
 	}
 }
 
